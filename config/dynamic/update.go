@@ -1,0 +1,60 @@
+// Package dynamic is the dynamic configuration as data: what providers say should be.
+//
+// Keys and meanings are those of Traefik v3. The package holds no behaviour: providers fill it,
+// the snapshot builder reads it.
+package dynamic
+
+import "strconv"
+
+// Update is all that one provider wants at one moment.
+//
+// An update is complete: an object that is missing has been removed. Objects are immutable once
+// sent, and an object that did not change since the provider's last update should be the same
+// pointer, so that the builder can tell by comparing pointers what changed.
+type Update struct {
+	// Provider is the name behind the @ in "name@provider".
+	Provider string
+	// Config is the provider's whole configuration. Names in it are unqualified.
+	Config *Configuration
+	// Problems are the objects (or whole files) that could not be decoded. The rest stands.
+	Problems []Problem
+}
+
+// Problem is one thing wrong with one object: it fails alone, never its file or provider.
+type Problem struct {
+	// Source is where the object was declared: a file path, a Kubernetes object, a Consul key.
+	Source string
+	// Object is the object's place, such as "http.routers.web"; empty when the whole source failed.
+	Object string
+	// Key is the offending key inside the object, such as "loadBalancer.servers[0].url"; may be empty.
+	Key string
+	// Message says what is wrong and how to mend it.
+	Message string
+	// Line in Source, counted from 1; 0 when unknown.
+	Line int
+}
+
+// String renders the problem as "source:line: object.key: message".
+func (p Problem) String() string {
+	s := p.Source
+	if p.Line > 0 {
+		s += ":" + strconv.Itoa(p.Line)
+	}
+	place := p.Object
+	if p.Key != "" {
+		if place != "" {
+			place += "."
+		}
+		place += p.Key
+	}
+	if place != "" {
+		if s != "" {
+			s += ": "
+		}
+		s += place
+	}
+	if s != "" {
+		s += ": "
+	}
+	return s + p.Message
+}
