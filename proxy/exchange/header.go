@@ -1,0 +1,269 @@
+package exchange
+
+import (
+	"bytes"
+	"iter"
+)
+
+// Header is a block of fields, kept as it was received: fields are offsets into the received bytes,
+// edits go to memory of its own, and AppendTo copies unmodified runs whole. Field names compare
+// without regard to case. The zero value is an empty block.
+type Header struct {
+	raw    []byte // the received block; not ours to change
+	own    []byte // lines added since
+	fields []field
+	live   int    // fields not deleted
+	seen   uint64 // a bit for every well-known name that may be present
+}
+
+// field is one line "name: value CRLF" in raw or own.
+type field struct {
+	start, value, valueEnd, end uint32
+	nameLen                     uint16
+	id                          ID
+	own, dead                   bool
+}
+
+// MaxNameLen is the longest field name a block can hold, in bytes.
+const MaxNameLen = 1<<16 - 1
+
+// Reset empties the block and makes raw the memory that AddReceived speaks of.
+func (h *Header) Reset(raw []byte) {
+	h.raw, h.own, h.fields, h.live, h.seen = raw, h.own[:0], h.fields[:0], 0, 0
+}
+
+// AddReceived adds the line raw[start:end], CRLF included, whose name is its first nameLen bytes and
+// whose value is raw[value:valueEnd]. For codecs, which have validated the line.
+func (h *Header) AddReceived(id ID, start, nameLen, value, valueEnd, end int) {
+	h.fields = append(h.fields, field{
+		start: uint32(start), nameLen: uint16(nameLen), value: uint32(value), valueEnd: uint32(valueEnd),
+		end: uint32(end), id: id,
+	})
+	h.seen |= 1 << id
+	h.live++
+}
+
+func (h *Header) mem(f *field) []byte {
+	if f.own {
+		return h.own
+	}
+	return h.raw
+}
+
+func (h *Header) name(f *field) []byte {
+	return h.mem(f)[f.start : f.start+uint32(f.nameLen)]
+}
+
+func (h *Header) value(f *field) []byte { return h.mem(f)[f.value:f.valueEnd:f.valueEnd] }
+
+func (h *Header) is(f *field, n Name) bool {
+	if f.dead || f.id != n.id {
+		return false
+	}
+	return n.id != otherID || EqualFold(h.name(f), n.text)
+}
+
+// find returns the index of the first field called n at or after i, or -1.
+func (h *Header) find(n Name, i int) int {
+	if h.seen&(1<<n.id) == 0 {
+		return -1
+	}
+	for ; i < len(h.fields); i++ {
+		if h.is(&h.fields[i], n) {
+			return i
+		}
+	}
+	return -1
+}
+
+// Len is the number of fields.
+func (h *Header) Len() int { return h.live }
+
+// Has reports whether there is a field called n.
+func (h *Header) Has(n Name) bool { return h.find(n, 0) >= 0 }
+
+// Get returns the value of the first field called n; nil when there is none. An empty value is not
+// nil. The bytes live until the block is edited or the exchange ends.
+func (h *Header) Get(n Name) []byte {
+	if i := h.find(n, 0); i >= 0 {
+		return h.value(&h.fields[i])
+	}
+	return nil
+}
+
+// Values yields the value of every field called n, in order.
+func (h *Header) Values(n Name) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		for i := h.find(n, 0); i >= 0; i = h.find(n, i+1) {
+			if !yield(h.value(&h.fields[i])) {
+				return
+			}
+		}
+	}
+}
+
+// All yields every field's name, as received or set, and value, in order.
+func (h *Header) All() iter.Seq2[[]byte, []byte] {
+	return func(yield func(name, value []byte) bool) {
+		for i := range h.fields {
+			if f := &h.fields[i]; !f.dead && !yield(h.name(f), h.value(f)) {
+				return
+			}
+		}
+	}
+}
+
+// Add appends a field. A CR, LF or NUL in value becomes a space: nothing that is set here can start
+// another field.
+func (h *Header) Add(n Name, value string) { addField(h, n, value) }
+
+// AddBytes is Add for bytes, which are copied.
+func (h *Header) AddBytes(n Name, value []byte) { addField(h, n, value) }
+
+func addField[T string | []byte](h *Header, n Name, value T) {
+	h.fields = append(h.fields, makeLine(h, n, value))
+	h.seen |= 1 << n.id
+	h.live++
+}
+
+func makeLine[T string | []byte](h *Header, n Name, value T) field {
+	start := len(h.own)
+	h.own = append(h.own, n.text...)
+	h.own = append(h.own, ": "...)
+	at := len(h.own)
+	h.own = append(h.own, value...)
+	clean(h.own[at:])
+	end := len(h.own)
+	h.own = append(h.own, "\r\n"...)
+	return field{start: uint32(start), nameLen: uint16(len(n.text)), value: uint32(at),
+		valueEnd: uint32(end), end: uint32(end + 2), id: n.id, own: true}
+}
+
+func clean(value []byte) {
+	for i, c := range value {
+		if c < ' ' && (c == '\r' || c == '\n' || c == 0) {
+			value[i] = ' '
+		}
+	}
+}
+
+// Set replaces every field called n by one.
+func (h *Header) Set(n Name, value string) { setField(h, n, value) }
+
+// SetBytes is Set for bytes, which are copied; they may be a part of the block.
+func (h *Header) SetBytes(n Name, value []byte) { setField(h, n, value) }
+
+func setField[T string | []byte](h *Header, n Name, value T) {
+	i := h.find(n, 0)
+	if i < 0 {
+		addField(h, n, value)
+		return
+	}
+	h.fields[i] = makeLine(h, n, value)
+	for i = h.find(n, i+1); i >= 0; i = h.find(n, i+1) {
+		h.fields[i].dead = true
+		h.live--
+	}
+}
+
+// Del removes every field called n.
+func (h *Header) Del(n Name) {
+	gone := false
+	for i := h.find(n, 0); i >= 0; i = h.find(n, i+1) {
+		h.fields[i].dead = true
+		h.live--
+		gone = true
+	}
+	if gone && n.id != otherID {
+		h.seen &^= 1 << n.id
+	}
+}
+
+// DelFunc removes every field for which drop returns true.
+func (h *Header) DelFunc(drop func(name, value []byte) bool) {
+	for i := range h.fields {
+		if f := &h.fields[i]; !f.dead && drop(h.name(f), h.value(f)) {
+			f.dead = true
+			h.live--
+		}
+	}
+}
+
+// CopyFrom makes h a copy of o that shares no memory with it.
+func (h *Header) CopyFrom(o *Header) {
+	h.Reset(nil)
+	for i := range o.fields {
+		f := o.fields[i]
+		if f.dead {
+			continue
+		}
+		line := o.mem(&f)[f.start:f.end]
+		at := uint32(len(h.own))
+		h.own = append(h.own, line...)
+		f.value, f.valueEnd, f.end, f.start = at+f.value-f.start, at+f.valueEnd-f.start, at+f.end-f.start, at
+		f.own = true
+		h.fields = append(h.fields, f)
+		h.seen |= 1 << f.id
+		h.live++
+	}
+}
+
+// AppendTo appends the block as HTTP/1.1 lines, without the empty line that ends it.
+// RFC 9112 §5.
+func (h *Header) AppendTo(dst []byte) []byte {
+	fields := h.fields
+	for i := 0; i < len(fields); {
+		f := &fields[i]
+		if f.dead {
+			i++
+			continue
+		}
+		end := f.end
+		for i++; i < len(fields); i++ {
+			if g := &fields[i]; g.dead || g.own != f.own || g.start != end {
+				break
+			} else {
+				end = g.end
+			}
+		}
+		dst = append(dst, h.mem(f)[f.start:end]...)
+	}
+	return dst
+}
+
+// Contains reports whether a comma-separated list field called n has token among its members, in
+// any case. RFC 9110 §5.6.1.
+func (h *Header) Contains(n Name, token string) bool {
+	for v := range h.Values(n) {
+		for item := range List(v) {
+			if EqualFold(item, token) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// List yields the members of a comma-separated list, trimmed, empty ones left out. Commas inside
+// quoted strings divide nothing.
+func List(value []byte) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		for len(value) > 0 {
+			i, quoted := 0, false
+			for ; i < len(value); i++ {
+				if c := value[i]; c == '"' {
+					quoted = !quoted
+				} else if c == '\\' && quoted {
+					i++
+				} else if c == ',' && !quoted {
+					break
+				}
+			}
+			i = min(i, len(value))
+			if item := bytes.Trim(value[:i], " \t"); len(item) > 0 && !yield(item) {
+				return
+			}
+			value = value[min(i+1, len(value)):]
+		}
+	}
+}
