@@ -15,8 +15,9 @@ type LoadBalancer struct {
 	ServersTransport string `json:"serversTransport,omitempty"`
 }
 
-// SetDefaults sets the strategy and passes the Host header.
+// SetDefaults sets the strategy, passes the Host header and flushes every 100 ms.
 func (l *LoadBalancer) SetDefaults() {
+	l.ResponseForwarding = &ResponseForwarding{FlushInterval: DefaultFlushInterval}
 	l.Strategy = "wrr"
 	l.PassHostHeader = new(true)
 }
@@ -29,6 +30,8 @@ type Server struct {
 	Weight *int `json:"weight,omitempty"`
 	// PreservePath puts the path of URL before that of the request.
 	PreservePath bool `json:"preservePath,omitempty"`
+	// Fenced keeps new clients away; those that stick to the server still reach it.
+	Fenced bool `json:"fenced,omitempty"`
 }
 
 // SetDefaults sets weight 1.

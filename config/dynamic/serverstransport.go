@@ -24,12 +24,24 @@ type ServersTransport struct {
 	ForwardingTimeouts *ForwardingTimeouts `json:"forwardingTimeouts,omitempty"`
 	DisableHTTP2       bool                `json:"disableHTTP2,omitempty"`
 	// PeerCertURI is the URI the server's certificate must carry as a SAN.
-	PeerCertURI string  `json:"peerCertURI,omitempty"`
-	Spiffe      *Spiffe `json:"spiffe,omitempty" file:"allowEmpty"`
+	PeerCertURI string `json:"peerCertURI,omitempty"`
+	// PeerCertSANs are the names of which the server's certificate must carry one.
+	PeerCertSANs []SAN   `json:"peerCertSANs,omitempty"`
+	Spiffe       *Spiffe `json:"spiffe,omitempty" file:"allowEmpty"`
 }
 
-// SetDefaults keeps up to 200 idle connections a server.
-func (t *ServersTransport) SetDefaults() { t.MaxIdleConnsPerHost = 200 }
+// SetDefaults keeps up to 200 idle connections a server and sets the timeouts' defaults.
+func (t *ServersTransport) SetDefaults() {
+	t.MaxIdleConnsPerHost = 200
+	t.ForwardingTimeouts = &ForwardingTimeouts{}
+	t.ForwardingTimeouts.SetDefaults()
+}
+
+// SAN is one subject alternative name. Type is "DNSName" or "URI".
+type SAN struct {
+	Type  string `json:"type,omitempty"`
+	Value string `json:"value,omitempty"`
+}
 
 // Certificate is a certificate chain and its key: PEM file names or PEM text.
 type Certificate struct {

@@ -43,8 +43,6 @@ type TCPLoadBalancer struct {
 type TCPServer struct {
 	Address string `json:"address,omitempty"`
 	TLS     bool   `json:"tls,omitempty"`
-	// Weight is its share; 1 when unset.
-	Weight *int `json:"weight,omitempty"`
 }
 
 // TCPServerHealthCheck probes by connecting, then optionally sends and expects bytes.
@@ -82,9 +80,9 @@ type TCPServersTransport struct {
 	DialTimeout   Duration `json:"dialTimeout,omitempty"`
 	DialKeepAlive Duration `json:"dialKeepAlive,omitempty"`
 	// TerminationDelay is how long one direction outlives the other.
-	TerminationDelay Duration            `json:"terminationDelay,omitempty"`
-	ProxyProtocol    *ProxyProtocol      `json:"proxyProtocol,omitempty" file:"allowEmpty"`
-	TLS              *TCPTransportClient `json:"tls,omitempty"`
+	TerminationDelay Duration       `json:"terminationDelay,omitempty"`
+	ProxyProtocol    *ProxyProtocol `json:"proxyProtocol,omitempty" file:"allowEmpty"`
+	TLS              *TLSClient     `json:"tls,omitempty"`
 }
 
 // SetDefaults sets dial 30 s, keep-alive 15 s, termination 100 ms.
@@ -94,12 +92,13 @@ func (t *TCPServersTransport) SetDefaults() {
 	t.TerminationDelay = Duration(100 * time.Millisecond)
 }
 
-// TCPTransportClient is the TLS client of a TCP servers transport.
-type TCPTransportClient struct {
+// TLSClient is the TLS client of a TCP servers transport.
+type TLSClient struct {
 	ServerName         string        `json:"serverName,omitempty"`
 	InsecureSkipVerify bool          `json:"insecureSkipVerify,omitempty"`
 	RootCAs            []string      `json:"rootCAs,omitempty"`
 	Certificates       []Certificate `json:"certificates,omitempty"`
 	PeerCertURI        string        `json:"peerCertURI,omitempty"`
+	PeerCertSANs       []SAN         `json:"peerCertSANs,omitempty"`
 	Spiffe             *Spiffe       `json:"spiffe,omitempty" file:"allowEmpty"`
 }

@@ -16,8 +16,31 @@ type Update struct {
 	Provider string
 	// Config is the provider's whole configuration. Names in it are unqualified.
 	Config *Configuration
+	// Places tells where each object was declared, by object ("http.routers.web"), for messages about
+	// it. It may be nil or lack objects, and it changes without the objects changing.
+	Places map[string]Place
 	// Problems are the objects (or whole files) that could not be decoded. The rest stands.
 	Problems []Problem
+}
+
+// Place is where something was written.
+type Place struct {
+	// Source is a file path, a Kubernetes object, a Consul key, "env NAME" or "flag --name".
+	Source string
+	// Line in Source, counted from 1; 0 when unknown.
+	Line int
+}
+
+// String renders the place as "source:line", or "default" when there is none.
+func (p Place) String() string {
+	switch {
+	case p.Source == "":
+		return "default"
+	case p.Line > 0:
+		return p.Source + ":" + strconv.Itoa(p.Line)
+	default:
+		return p.Source
+	}
 }
 
 // Problem is one thing wrong with one object: it fails alone, never its file or provider.
