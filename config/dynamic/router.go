@@ -22,15 +22,15 @@ type Router struct {
 // RouterTLS makes a router answer only over TLS that the gateway terminates.
 type RouterTLS struct {
 	// Options is the name of a tls.options entry; empty means "default".
-	Options      string   `json:"options,omitempty"`
-	CertResolver string   `json:"certResolver,omitempty"`
-	Domains      []Domain `json:"domains,omitempty"`
+	Options      string   `description:"The tls.options entry; default when empty." json:"options,omitempty"`
+	CertResolver string   `description:"The resolver that obtains certificates." json:"certResolver,omitempty"`
+	Domains      []Domain `description:"What to obtain certificates for." json:"domains,omitempty"`
 }
 
 // Domain is a certificate's main name and its alternative ones.
 type Domain struct {
-	Main string   `json:"main,omitempty"`
-	SANs []string `json:"sans,omitempty"`
+	Main string   `description:"The main name." json:"main,omitempty"`
+	SANs []string `description:"The other names." json:"sans,omitempty"`
 }
 
 // RouterObservability switches the records of one router. Nil takes the entry point's setting.

@@ -2,32 +2,23 @@ package dynamic
 
 import "time"
 
-// ServersTransport is how the gateway speaks to the servers of an HTTP load balancer.
+// ServersTransport is how the gateway speaks to the servers of an HTTP load balancer. The keys'
+// meanings are in their descriptions, which the reference of the static configuration shows too.
 type ServersTransport struct {
-	// ServerName is the SNI and the name the certificate is verified against.
-	ServerName         string `json:"serverName,omitempty"`
-	InsecureSkipVerify bool   `json:"insecureSkipVerify,omitempty"`
-	// RootCAs are PEM file names or PEM text; empty means the system's.
-	RootCAs []string `json:"rootCAs,omitempty"`
-	// Certificates are presented to servers that ask for one.
-	Certificates []Certificate `json:"certificates,omitempty"`
-	// CipherSuites by their IANA names, for TLS 1.2 and below.
-	CipherSuites []string `json:"cipherSuites,omitempty"`
-	// MinVersion and MaxVersion are such as "VersionTLS12"; empty means the default.
-	MinVersion string `json:"minVersion,omitempty"`
-	MaxVersion string `json:"maxVersion,omitempty"`
-	// MaxIdleConnsPerHost bounds the idle connections kept to one server; 0 means the default of
-	// 200, negative keeps none.
-	MaxIdleConnsPerHost int `json:"maxIdleConnsPerHost,omitempty"`
-	// MaxConnsPerHost bounds all connections to one server; 0 means no limit. Pergola's own.
-	MaxConnsPerHost    int                 `json:"maxConnsPerHost,omitempty"`
-	ForwardingTimeouts *ForwardingTimeouts `json:"forwardingTimeouts,omitempty"`
-	DisableHTTP2       bool                `json:"disableHTTP2,omitempty"`
-	// PeerCertURI is the URI the server's certificate must carry as a SAN.
-	PeerCertURI string `json:"peerCertURI,omitempty"`
-	// PeerCertSANs are the names of which the server's certificate must carry one.
-	PeerCertSANs []SAN   `json:"peerCertSANs,omitempty"`
-	Spiffe       *Spiffe `json:"spiffe,omitempty" file:"allowEmpty"`
+	ServerName          string              `description:"The SNI, and the name that certificates are verified against." json:"serverName,omitempty"`
+	InsecureSkipVerify  bool                `description:"Do not verify certificates. Only for tests." json:"insecureSkipVerify,omitempty"`
+	RootCAs             []string            `description:"Authorities to trust instead of the system, as PEM files or PEM text." json:"rootCAs,omitempty"`
+	Certificates        []Certificate       `description:"Certificates shown to servers that ask for one." json:"certificates,omitempty"`
+	CipherSuites        []string            `description:"Cipher suites up to TLS 1.2, by their IANA names." json:"cipherSuites,omitempty"`
+	MinVersion          string              `description:"The lowest TLS version, such as VersionTLS12." json:"minVersion,omitempty"`
+	MaxVersion          string              `description:"The highest TLS version, such as VersionTLS13." json:"maxVersion,omitempty"`
+	MaxIdleConnsPerHost int                 `description:"Idle connections kept to one server. 0 means 200, negative keeps none." json:"maxIdleConnsPerHost,omitempty"`
+	MaxConnsPerHost     int                 `description:"Connections to one server at a time. 0 means no cap." json:"maxConnsPerHost,omitempty" ours:"true"`
+	ForwardingTimeouts  *ForwardingTimeouts `description:"Timeouts towards servers." json:"forwardingTimeouts,omitempty"`
+	DisableHTTP2        bool                `description:"Do not offer HTTP/2 to servers." json:"disableHTTP2,omitempty"`
+	PeerCertURI         string              `description:"The URI that a server certificate must carry." json:"peerCertURI,omitempty"`
+	PeerCertSANs        []SAN               `description:"Names of which a server certificate must carry one." json:"peerCertSANs,omitempty"`
+	Spiffe              *Spiffe             `description:"Verify servers by SPIFFE identity." json:"spiffe,omitempty" file:"allowEmpty"`
 }
 
 // SetDefaults keeps up to 200 idle connections a server and sets the timeouts' defaults.
@@ -39,32 +30,29 @@ func (t *ServersTransport) SetDefaults() {
 
 // SAN is one subject alternative name. Type is "DNSName" or "URI".
 type SAN struct {
-	Type  string `json:"type,omitempty"`
-	Value string `json:"value,omitempty"`
+	Type  string `description:"DNSName or URI." json:"type,omitempty"`
+	Value string `description:"The name." json:"value,omitempty"`
 }
 
 // Certificate is a certificate chain and its key: PEM file names or PEM text.
 type Certificate struct {
-	CertFile string `json:"certFile,omitempty"`
-	KeyFile  string `json:"keyFile,omitempty"`
+	CertFile string `description:"The certificate chain, as a PEM file or PEM text." json:"certFile,omitempty"`
+	KeyFile  string `description:"Its key, as a PEM file or PEM text." json:"keyFile,omitempty"`
 }
 
 // Spiffe has servers authenticated by SPIFFE identity: by listed ids or by a trust domain.
 type Spiffe struct {
-	IDs         []string `json:"ids,omitempty"`
-	TrustDomain string   `json:"trustDomain,omitempty"`
+	IDs         []string `description:"Identities that are accepted." json:"ids,omitempty"`
+	TrustDomain string   `description:"The trust domain that is accepted when no identities are listed." json:"trustDomain,omitempty"`
 }
 
 // ForwardingTimeouts bound the steps of a request to a server. Zero means no limit.
 type ForwardingTimeouts struct {
-	DialTimeout Duration `json:"dialTimeout,omitempty"`
-	// ResponseHeaderTimeout runs from the end of the request to the end of the response's head.
-	ResponseHeaderTimeout Duration `json:"responseHeaderTimeout,omitempty"`
-	IdleConnTimeout       Duration `json:"idleConnTimeout,omitempty"`
-	// ReadIdleTimeout is the silence after which an HTTP/2 connection is pinged.
-	ReadIdleTimeout Duration `json:"readIdleTimeout,omitempty"`
-	// PingTimeout is how long that ping may take before the connection is closed.
-	PingTimeout Duration `json:"pingTimeout,omitempty"`
+	DialTimeout           Duration `description:"To connect. 0 means no limit." json:"dialTimeout,omitempty"`
+	ResponseHeaderTimeout Duration `description:"From the end of the request to the end of the head of the response. 0 means no limit." json:"responseHeaderTimeout,omitempty"`
+	IdleConnTimeout       Duration `description:"How long an idle connection is kept. 0 means for good." json:"idleConnTimeout,omitempty"`
+	ReadIdleTimeout       Duration `description:"Silence after which an HTTP/2 connection is pinged. 0 means never." json:"readIdleTimeout,omitempty"`
+	PingTimeout           Duration `description:"How long that ping may take." json:"pingTimeout,omitempty"`
 }
 
 // SetDefaults sets Traefik's: dial 30 s, idle 90 s, ping 15 s.

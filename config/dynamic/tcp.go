@@ -69,7 +69,7 @@ type TCPWeighted struct {
 
 // ProxyProtocol announces the client's address to the server in version 1 or 2.
 type ProxyProtocol struct {
-	Version int `json:"version,omitempty"`
+	Version int `description:"1 or 2." json:"version,omitempty"`
 }
 
 // SetDefaults sets version 2.
@@ -77,12 +77,12 @@ func (p *ProxyProtocol) SetDefaults() { p.Version = 2 }
 
 // TCPServersTransport is how the gateway connects to the servers of a TCP load balancer.
 type TCPServersTransport struct {
-	DialTimeout   Duration `json:"dialTimeout,omitempty"`
-	DialKeepAlive Duration `json:"dialKeepAlive,omitempty"`
+	DialTimeout   Duration `description:"To connect. 0 means no limit." json:"dialTimeout,omitempty"`
+	DialKeepAlive Duration `description:"The time between two keep-alive probes." json:"dialKeepAlive,omitempty"`
 	// TerminationDelay is how long one direction outlives the other.
-	TerminationDelay Duration       `json:"terminationDelay,omitempty"`
-	ProxyProtocol    *ProxyProtocol `json:"proxyProtocol,omitempty" file:"allowEmpty"`
-	TLS              *TLSClient     `json:"tls,omitempty"`
+	TerminationDelay Duration       `description:"How long one direction outlives the other." json:"terminationDelay,omitempty"`
+	ProxyProtocol    *ProxyProtocol `description:"Announce clients by a PROXY header." json:"proxyProtocol,omitempty" file:"allowEmpty"`
+	TLS              *TLSClient     `description:"TLS to servers." json:"tls,omitempty"`
 }
 
 // SetDefaults sets dial 30 s, keep-alive 15 s, termination 100 ms.
@@ -94,11 +94,11 @@ func (t *TCPServersTransport) SetDefaults() {
 
 // TLSClient is the TLS client of a TCP servers transport.
 type TLSClient struct {
-	ServerName         string        `json:"serverName,omitempty"`
-	InsecureSkipVerify bool          `json:"insecureSkipVerify,omitempty"`
-	RootCAs            []string      `json:"rootCAs,omitempty"`
-	Certificates       []Certificate `json:"certificates,omitempty"`
-	PeerCertURI        string        `json:"peerCertURI,omitempty"`
-	PeerCertSANs       []SAN         `json:"peerCertSANs,omitempty"`
-	Spiffe             *Spiffe       `json:"spiffe,omitempty" file:"allowEmpty"`
+	ServerName         string        `description:"The SNI, and the name that certificates are verified against." json:"serverName,omitempty"`
+	InsecureSkipVerify bool          `description:"Do not verify certificates. Only for tests." json:"insecureSkipVerify,omitempty"`
+	RootCAs            []string      `description:"Authorities to trust instead of the system, as PEM files or PEM text." json:"rootCAs,omitempty"`
+	Certificates       []Certificate `description:"Certificates shown to servers that ask for one." json:"certificates,omitempty"`
+	PeerCertURI        string        `description:"The URI that a server certificate must carry." json:"peerCertURI,omitempty"`
+	PeerCertSANs       []SAN         `description:"Names of which a server certificate must carry one." json:"peerCertSANs,omitempty"`
+	Spiffe             *Spiffe       `description:"Verify servers by SPIFFE identity." json:"spiffe,omitempty" file:"allowEmpty"`
 }

@@ -50,9 +50,8 @@ func schemaOf(t reflect.Type) *schema {
 			Name: name, Type: f.Type, Tag: f.Tag, Index: f.Index,
 			AllowEmpty: f.Tag.Get("file") == "allowEmpty",
 		})
-		s.byName[strings.ToLower(f.Name)] = &s.fields[len(s.fields)-1]
 	}
-	for i := range s.fields { // the slice may have moved while it grew
+	for i := range s.fields {
 		s.byName[strings.ToLower(t.FieldByIndex(s.fields[i].Index).Name)] = &s.fields[i]
 	}
 	actual, _ := schemas.LoadOrStore(t, s)

@@ -1,0 +1,131 @@
+package static
+
+import (
+	"strings"
+	"time"
+
+	"github.com/pergola-mesh/pergola/config/dynamic"
+)
+
+// EntryPoint is an address the gateway listens on and the rules for what comes in there.
+type EntryPoint struct {
+	Address          string           `description:"Where to listen: [host]:port, then /tcp (the default) or /udp." json:"address"`
+	AllowACMEByPass  bool             `description:"Let routers answer ACME challenges instead of the gateway." json:"allowACMEByPass"`
+	ReusePort        bool             `description:"Set SO_REUSEPORT, so that several processes may listen on the address." json:"reusePort"`
+	AsDefault        bool             `description:"Be one of the entry points of routers that name none." json:"asDefault"`
+	Limits           ConnectionLimits `description:"Caps on connections." json:"limits" ours:"true"`
+	Transport        Transport        `description:"Timeouts and the life of connections." json:"transport"`
+	ProxyProtocol    *ProxyProtocol   `description:"Read the client's address from a PROXY protocol header, v1 or v2." json:"proxyProtocol,omitempty" file:"allowEmpty"`
+	ForwardedHeaders ForwardedHeaders `description:"Whose X-Forwarded-* headers are believed." json:"forwardedHeaders"`
+	HTTP             HTTP             `description:"What holds for HTTP requests." json:"http"`
+	HTTP2            HTTP2            `description:"HTTP/2." json:"http2"`
+	HTTP3            *HTTP3           `description:"HTTP/3 over QUIC." json:"http3,omitempty" file:"allowEmpty"`
+	UDP              UDP              `description:"What holds for a /udp address." json:"udp"`
+	Observability    Observability    `description:"What is recorded of the entry point's routers, unless they say otherwise." json:"observability"`
+}
+
+// SetDefaults sets the hardened defaults.
+func (e *EntryPoint) SetDefaults() {
+	e.Limits.MaxConnectionsPerClient = 1024
+	e.Transport.SetDefaults()
+	e.HTTP.SetDefaults()
+	e.HTTP2 = HTTP2{MaxConcurrentStreams: 100, MaxDecoderHeaderTableSize: 4096, MaxEncoderHeaderTableSize: 4096}
+	e.UDP.Timeout = Duration(3 * time.Second)
+	e.Observability = Observability{AccessLogs: true, Metrics: true, Tracing: true, TraceVerbosity: "minimal"}
+}
+
+// ListenAddress is the address without the protocol.
+func (e *EntryPoint) ListenAddress() string {
+	address, _, _ := strings.Cut(e.Address, "/")
+	return address
+}
+
+// Protocol is "tcp" or "udp", or what else the address says.
+func (e *EntryPoint) Protocol() string {
+	if _, protocol, ok := strings.Cut(e.Address, "/"); ok {
+		return strings.ToLower(protocol)
+	}
+	return "tcp"
+}
+
+// ConnectionLimits caps an entry point. Zero means no cap of its own.
+type ConnectionLimits struct {
+	MaxConnections          int `description:"Connections at a time. 0 leaves only limits.maxConnections." json:"maxConnections" ours:"true"`
+	MaxConnectionsPerClient int `description:"Connections at a time from one client address (for IPv6, from one /64). 0 means no cap." json:"maxConnectionsPerClient" ours:"true"`
+}
+
+// Transport is the life of an entry point's connections.
+type Transport struct {
+	LifeCycle            LifeCycle          `description:"What happens at shutdown." json:"lifeCycle"`
+	RespondingTimeouts   RespondingTimeouts `description:"How long a client may stall. All are about progress: a transfer that moves is never cut off." json:"respondingTimeouts"`
+	KeepAliveMaxTime     Duration           `description:"Close a connection after it has been open this long, between requests. 0 means never." json:"keepAliveMaxTime"`
+	KeepAliveMaxRequests int                `description:"Close a connection after so many requests. 0 means never." json:"keepAliveMaxRequests"`
+}
+
+// SetDefaults sets the timeouts and a grace of ten seconds.
+func (t *Transport) SetDefaults() {
+	t.LifeCycle.GraceTimeOut = Duration(10 * time.Second)
+	t.RespondingTimeouts = RespondingTimeouts{
+		HeaderTimeout: Duration(10 * time.Second),
+		ReadTimeout:   Duration(30 * time.Second),
+		WriteTimeout:  Duration(30 * time.Second),
+		IdleTimeout:   Duration(60 * time.Second),
+	}
+}
+
+// LifeCycle is what happens at shutdown.
+type LifeCycle struct {
+	RequestAcceptGraceTimeout Duration `description:"How long to go on accepting requests after the signal to stop, while /ping already answers no." json:"requestAcceptGraceTimeout"`
+	GraceTimeOut              Duration `description:"How long requests may then take to end." json:"graceTimeOut"`
+}
+
+// RespondingTimeouts bound how long a client may stall. Zero means no limit.
+type RespondingTimeouts struct {
+	HeaderTimeout Duration `description:"From the first byte of a request to the end of its head; it also bounds a PROXY header and a TLS handshake." json:"headerTimeout" ours:"true"`
+	ReadTimeout   Duration `description:"The longest a request's body may make no progress. In Traefik this bounds the whole request." json:"readTimeout"`
+	WriteTimeout  Duration `description:"The longest a client may take nothing of a response. In Traefik this bounds the whole response." json:"writeTimeout"`
+	IdleTimeout   Duration `description:"How long a keep-alive connection may wait for its next request." json:"idleTimeout"`
+}
+
+// ProxyProtocol is who may announce a client's address in a PROXY protocol header.
+type ProxyProtocol struct {
+	Insecure   bool     `description:"Believe anyone. Only for tests." json:"insecure"`
+	TrustedIPs []string `description:"Addresses and CIDR ranges that are believed; the header of others is refused." json:"trustedIPs,omitempty"`
+}
+
+// ForwardedHeaders is whose X-Forwarded-* headers are believed; those of others are removed.
+type ForwardedHeaders struct {
+	Insecure                   bool     `description:"Believe anyone. Only for tests." json:"insecure"`
+	TrustedIPs                 []string `description:"Addresses and CIDR ranges of proxies in front whose headers are believed." json:"trustedIPs,omitempty"`
+	Connection                 []string `description:"Headers that the Connection header may name and that still reach middlewares." json:"connection,omitempty"`
+	NotAppendXForwardedFor     bool     `description:"Leave the client's address off X-Forwarded-For." json:"notAppendXForwardedFor"`
+	AddXForwardedSchemeHeaders bool     `description:"Add X-Forwarded-Scheme and X-Scheme too." json:"addXForwardedSchemeHeaders"`
+}
+
+// HTTP2 bounds HTTP/2 connections.
+type HTTP2 struct {
+	MaxConcurrentStreams      int `description:"Streams at a time on one connection." json:"maxConcurrentStreams"`
+	MaxDecoderHeaderTableSize int `description:"The HPACK table for what clients send, in bytes." json:"maxDecoderHeaderTableSize"`
+	MaxEncoderHeaderTableSize int `description:"The HPACK table for what is sent to clients, in bytes." json:"maxEncoderHeaderTableSize"`
+}
+
+// HTTP3 adds HTTP/3 on the UDP port of the same number.
+type HTTP3 struct {
+	AdvertisedPort int `description:"The port announced in Alt-Svc. 0 means the entry point's." json:"advertisedPort"`
+}
+
+// UDP is what holds for a /udp entry point.
+type UDP struct {
+	Timeout Duration `description:"How long a session may be idle." json:"timeout"`
+}
+
+// Observability is what is recorded of an entry point's routers.
+type Observability struct {
+	AccessLogs     bool   `description:"Write access log lines." json:"accessLogs"`
+	Metrics        bool   `description:"Count in metrics." json:"metrics"`
+	Tracing        bool   `description:"Trace." json:"tracing"`
+	TraceVerbosity string `description:"minimal (a span a request) or detailed (a span a layer)." json:"traceVerbosity"`
+}
+
+// TLS is the default TLS of an entry point's routers.
+type TLS = dynamic.RouterTLS

@@ -1,0 +1,161 @@
+package static
+
+import (
+	"fmt"
+	"maps"
+	"net"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/pergola-mesh/pergola/config/dynamic"
+	"github.com/pergola-mesh/pergola/config/load"
+)
+
+// validate notes every value that is of the right type and still wrong.
+func (l *Loaded) validate() {
+	c := l.Config
+	l.negatives()
+	l.oneOf("core.defaultRuleSyntax", c.Core.DefaultRuleSyntax, "v3")
+	l.entryPoints()
+	l.providers()
+	l.admin()
+	l.logs()
+}
+
+// problem notes what is wrong with a key, at the place of the key or of the section it is in.
+func (l *Loaded) problem(key, format string, args ...any) {
+	place := load.Place{}
+	for k := strings.ToLower(key); k != "" && place.Source == ""; {
+		place = l.places[k]
+		k = k[:max(0, strings.LastIndexAny(k, ".["))]
+	}
+	if place.Source == "" {
+		place.Source = l.File
+	}
+	l.Problems = append(l.Problems, dynamic.Problem{Source: place.Source, Line: place.Line, Key: key, Message: fmt.Sprintf(format, args...)})
+}
+
+func (l *Loaded) oneOf(key, value string, allowed ...string) {
+	if !slices.ContainsFunc(allowed, func(a string) bool { return strings.EqualFold(a, value) }) {
+		l.problem(key, "is %q; it must be one of %s", value, strings.Join(allowed, ", "))
+	}
+}
+
+// mayBeNegative are the numbers below zero that mean something.
+var mayBeNegative = regexp.MustCompile(`(?i)^serversTransport\.maxIdleConnsPerHost$|\.redirections\.entryPoint\.priority$`)
+
+func (l *Loaded) negatives() {
+	for _, k := range load.Values(l.Config) {
+		value := strings.Trim(k.Value, `"`)
+		if (k.Type == "integer" || k.Type == "duration" || k.Type == "number") && strings.HasPrefix(value, "-") && !mayBeNegative.MatchString(k.Path) {
+			l.problem(k.Path, "is %s; it must not be negative", value)
+		}
+	}
+}
+
+func (l *Loaded) entryPoints() {
+	eps := l.Config.EntryPoints
+	taken := map[string]string{}
+	for _, name := range slices.Sorted(maps.Keys(eps)) {
+		e, key := eps[name], "entryPoints."+name
+		l.address(key+".address", e)
+		if other, ok := taken[e.Address]; ok && e.Address != "" && !e.ReusePort && !strings.HasSuffix(e.ListenAddress(), ":0") {
+			l.problem(key+".address", "is %s, which entry point %s listens on already", e.Address, other)
+		}
+		taken[e.Address] = name
+		if p := e.ProxyProtocol; p != nil {
+			l.ranges(key+".proxyProtocol.trustedIPs", p.TrustedIPs)
+			if !p.Insecure && len(p.TrustedIPs) == 0 {
+				l.problem(key+".proxyProtocol", "trusts nobody; list trustedIPs, or set insecure in tests")
+			}
+		}
+		l.ranges(key+".forwardedHeaders.trustedIPs", e.ForwardedHeaders.TrustedIPs)
+		l.oneOf(key+".http.underscoreHeadersStrategy", e.HTTP.UnderscoreHeadersStrategy, "keep", "delete", "reject")
+		l.oneOf(key+".observability.traceVerbosity", e.Observability.TraceVerbosity, "minimal", "detailed")
+		l.positive(key+".http.maxHeaderBytes", e.HTTP.MaxHeaderBytes)
+		l.positive(key+".http.maxHeaderFields", e.HTTP.MaxHeaderFields)
+		l.positive(key+".http.maxTargetBytes", e.HTTP.MaxTargetBytes)
+		l.positive(key+".http2.maxConcurrentStreams", e.HTTP2.MaxConcurrentStreams)
+		l.redirection(name, e)
+	}
+}
+
+func (l *Loaded) positive(key string, n int) {
+	if n == 0 {
+		l.problem(key, "is 0; it must be above that")
+	}
+}
+
+func (l *Loaded) address(key string, e *EntryPoint) {
+	if e.Address == "" {
+		l.problem(key, "is missing; it is [host]:port, such as :80")
+		return
+	}
+	switch e.Protocol() {
+	case "tcp":
+	case "udp":
+		l.problem(key, "is %s: this build does not have UDP entry points yet", e.Address)
+	default:
+		l.problem(key, "is %s; the protocol must be tcp or udp", e.Address)
+	}
+	host, port, err := net.SplitHostPort(e.ListenAddress())
+	if err != nil {
+		l.problem(key, "is %q; it must be [host]:port, such as :80", e.Address)
+		return
+	}
+	if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
+		l.problem(key, "has the port %q; it must be a number from 0 to 65535", port)
+	}
+	if strings.ContainsAny(host, " /") {
+		l.problem(key, "has the host %q, which is neither an address nor a name", host)
+	}
+}
+
+func (l *Loaded) ranges(key string, list []string) {
+	for i, s := range list {
+		_, addrErr := netip.ParseAddr(s)
+		_, prefixErr := netip.ParsePrefix(s)
+		if addrErr != nil && prefixErr != nil {
+			l.problem(fmt.Sprintf("%s[%d]", key, i), "is %q; it must be an address or a CIDR range, such as 10.0.0.0/8", s)
+		}
+	}
+}
+
+func (l *Loaded) redirection(name string, e *EntryPoint) {
+	if e.HTTP.Redirections == nil || e.HTTP.Redirections.EntryPoint == nil {
+		return
+	}
+	r, key := e.HTTP.Redirections.EntryPoint, "entryPoints."+name+".http.redirections.entryPoint"
+	l.oneOf(key+".scheme", r.Scheme, "http", "https")
+	if port, ok := strings.CutPrefix(r.To, ":"); ok {
+		if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
+			l.problem(key+".to", "is %q, which is not a port", r.To)
+		}
+		return
+	}
+	switch {
+	case r.To == "":
+		l.problem(key+".to", "is missing; it names an entry point, or is :port")
+	case r.To == name:
+		l.problem(key+".to", "is the entry point itself")
+	default:
+		l.entryPoint(key+".to", r.To)
+	}
+}
+
+// entryPoint checks that a name is that of an entry point.
+func (l *Loaded) entryPoint(key, name string) {
+	eps := l.Config.EntryPoints
+	if eps[name] != nil {
+		return
+	}
+	names := slices.Sorted(maps.Keys(eps))
+	if near := load.Nearest(name, names); near != "" {
+		l.problem(key, "is %q, which is no entry point; did you mean %s?", name, near)
+		return
+	}
+	l.problem(key, "is %q, which is no entry point; there are %s", name, strings.Join(names, ", "))
+}
