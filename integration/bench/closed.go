@@ -1,0 +1,160 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"time"
+)
+
+// A load is one closed-loop workload: each connection asks again as soon as it has its answer.
+type load struct {
+	Name        string
+	Connections int
+	Path        string
+	Size        int64 // of the body, in bytes
+}
+
+var (
+	small = load{"128 B, c=64", 64, "/api/128", 128}
+	loads = []load{
+		{"128 B, c=1", 1, "/api/128", 128},
+		small,
+		{"128 B, c=256", 256, "/api/128", 128},
+		{"10 KiB, c=64", 64, "/api/10k", 10 << 10},
+		{"1 MiB, c=64", 64, "/api/1m", 1 << 20},
+	}
+)
+
+// A round is what one product did in one round of one load.
+type round struct {
+	Requests int64         `json:"requests"`
+	Elapsed  time.Duration `json:"elapsed"`
+	CPU      time.Duration `json:"cpu"` // of the proxy's process tree
+}
+
+// microsPerRequest is the proxy's CPU time per request in microseconds.
+func (r round) microsPerRequest() float64 {
+	return float64(r.CPU.Nanoseconds()) / 1e3 / float64(r.Requests)
+}
+
+func (r round) requestsPerSecond() float64 {
+	return float64(r.Requests) / r.Elapsed.Seconds()
+}
+
+func (b *bench) measureClosed() error {
+	return b.compare("bare", loads, nil)
+}
+
+// measureDeployed repeats the central load with a JSON access log and metrics on everywhere.
+func (b *bench) measureDeployed() error {
+	return b.compare("deployed", []load{small}, func(s *settings) { s.Deployed = true })
+}
+
+// compare runs every load against every product, round after round, the products in turn.
+func (b *bench) compare(set string, loads []load, change func(*settings)) error {
+	instances, err := b.startAll(change)
+	if err != nil {
+		return err
+	}
+	defer stopAll(instances)
+	for _, l := range loads {
+		for n := range b.rounds {
+			for _, i := range instances {
+				if n == 0 {
+					if _, err := b.drive(i, l, time.Second); err != nil { // warms up; not counted
+						return err
+					}
+				}
+				r, err := b.drive(i, l, b.duration)
+				if err != nil {
+					return err
+				}
+				b.report.addRound(set, l.Name, i.name, r)
+			}
+		}
+		b.report.progress(set, l.Name)
+	}
+	return nil
+}
+
+// startAll starts one instance of every product; settings are adjusted by change, which may be nil.
+func (b *bench) startAll(change func(*settings)) ([]*instance, error) {
+	var instances []*instance
+	for _, p := range b.products {
+		i, err := b.start(p, change)
+		if err != nil {
+			stopAll(instances)
+			return nil, err
+		}
+		instances = append(instances, i)
+	}
+	return instances, nil
+}
+
+func stopAll(instances []*instance) {
+	for _, i := range instances {
+		i.stop()
+	}
+}
+
+// drive runs one round and refuses its figures when anything in it failed.
+func (b *bench) drive(i *instance, l load, duration time.Duration) (round, error) {
+	before, err := i.cpu()
+	if err != nil {
+		return round{}, err
+	}
+	result, err := b.wrk(i.Port, l, duration)
+	if err != nil {
+		return round{}, fmt.Errorf("%s, %s: %w", i.name, l.Name, err)
+	}
+	after, err := i.cpu()
+	if err != nil {
+		return round{}, err
+	}
+	return round{result.Requests, time.Duration(result.Micros) * time.Microsecond, after - before}, nil
+}
+
+// wrkResult is what summaryScript makes wrk print.
+type wrkResult struct {
+	Requests, Micros, Bytes                int64
+	Connect, Read, Write, Status, Timeouts int64
+}
+
+const summaryScript = `function done(s)
+  io.write(string.format('\n@{"requests":%d,"micros":%d,"bytes":%d,"connect":%d,"read":%d,"write":%d,"status":%d,"timeouts":%d}\n',
+    s.requests, s.duration, s.bytes, s.errors.connect, s.errors.read, s.errors.write, s.errors.status, s.errors.timeout))
+end
+`
+
+// wrk drives a load against a port. An error of any request, or a byte too few, is an error.
+func (b *bench) wrk(port int, l load, duration time.Duration) (wrkResult, error) {
+	script := filepath.Join(b.cache, "run", "summary.lua")
+	if err := os.WriteFile(script, []byte(summaryScript), 0o644); err != nil {
+		return wrkResult{}, err
+	}
+	seconds := strconv.Itoa(max(1, int(duration.Round(time.Second).Seconds())))
+	output, err := exec.CommandContext(b.ctx, "wrk", "-t1", "-c"+strconv.Itoa(l.Connections), "-d"+seconds+"s",
+		"-s", script, "-H", "Host: "+host, fmt.Sprintf("http://127.0.0.1:%d%s", port, l.Path)).CombinedOutput()
+	if err != nil {
+		return wrkResult{}, fmt.Errorf("wrk: %w: %s", err, output)
+	}
+	_, summary, found := bytes.Cut(output, []byte("\n@"))
+	var r wrkResult
+	if err := json.Unmarshal(summary, &r); !found || err != nil {
+		return wrkResult{}, fmt.Errorf("wrk printed no summary: %s", output)
+	}
+	if failed := r.Connect + r.Read + r.Write + r.Status + r.Timeouts; failed > 0 {
+		return wrkResult{}, fmt.Errorf("wrk counted %d errors: %+v", failed, r)
+	}
+	if r.Requests == 0 || r.Bytes < r.Requests*l.Size {
+		return wrkResult{}, fmt.Errorf("wrk got %d bytes in %d answers of %d each", r.Bytes, r.Requests, l.Size)
+	}
+	return r, nil
+}
