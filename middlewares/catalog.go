@@ -1,0 +1,139 @@
+// Package middlewares is the catalogue of the kinds of middleware this build has. Each kind is a
+// folder: its configuration, code, tests and a README whose examples are run.
+package middlewares
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+
+	"github.com/pergola-mesh/pergola/middlewares/addprefix"
+	"github.com/pergola-mesh/pergola/middlewares/chain"
+	"github.com/pergola-mesh/pergola/middlewares/headers"
+	"github.com/pergola-mesh/pergola/middlewares/ipallowlist"
+	"github.com/pergola-mesh/pergola/middlewares/redirectregex"
+	"github.com/pergola-mesh/pergola/middlewares/redirectscheme"
+	"github.com/pergola-mesh/pergola/middlewares/replacepath"
+	"github.com/pergola-mesh/pergola/middlewares/replacepathregex"
+	"github.com/pergola-mesh/pergola/middlewares/stripprefix"
+	"github.com/pergola-mesh/pergola/middlewares/stripprefixregex"
+	"github.com/pergola-mesh/pergola/proxy/exchange"
+)
+
+// catalogue lists every kind. Adding one is a folder and a line here.
+var catalogue = []kind{
+	add("addPrefix", addprefix.New),
+	addWith("chain", func(e Env, c chain.Config) (exchange.Middleware, error) { return chain.New(c, e.Middleware) }),
+	add("headers", headers.New),
+	add("ipAllowList", ipallowlist.New),
+	add("ipWhiteList", ipallowlist.New), // the name until v3
+	add("redirectRegex", redirectregex.New),
+	add("redirectScheme", redirectscheme.New),
+	add("replacePath", replacepath.New),
+	add("replacePathRegex", replacepathregex.New),
+	add("stripPrefix", stripprefix.New),
+	add("stripPrefixRegex", stripprefixregex.New),
+}
+
+// notBuilt are Traefik's kinds that this build does not have.
+var notBuilt = strings.Fields("basicAuth buffering circuitBreaker compress contentType digestAuth encodedCharacters " +
+	"errors forwardAuth grpcWeb inFlightReq passTLSClientCert plugin rateLimit retry")
+
+// Env is what middlewares are built with.
+type Env struct {
+	// Name is the qualified name of the middleware, for its errors and logs.
+	Name   string
+	Logger *slog.Logger
+	// Decode fills target, a pointer to a kind's Config, from the configuration as it was written.
+	Decode func(raw map[string]any, target any) error
+	// Service and Middleware find another object by the name it has in the configuration. Whoever
+	// provides Middleware makes sure that middlewares do not name each other in a circle.
+	Service    func(name string) (exchange.Handler, error)
+	Middleware func(name string) (exchange.Middleware, error)
+	// ReadFile reads a file that a configuration names.
+	ReadFile func(path string) ([]byte, error)
+}
+
+type kind struct {
+	name  string
+	build func(Env, map[string]any) (exchange.Middleware, error)
+}
+
+// add makes an entry for a kind that needs nothing but its configuration.
+func add[C any](name string, build func(C) (exchange.Middleware, error)) kind {
+	return addWith(name, func(_ Env, config C) (exchange.Middleware, error) { return build(config) })
+}
+
+// addWith makes an entry for a kind that needs something of the Env.
+func addWith[C any](name string, build func(Env, C) (exchange.Middleware, error)) kind {
+	return kind{name, func(env Env, raw map[string]any) (exchange.Middleware, error) {
+		var config C
+		if err := env.Decode(raw, &config); err != nil {
+			return nil, err
+		}
+		return build(env, config)
+	}}
+}
+
+// New builds a middleware. Kinds compare without regard to case.
+func New(env Env, name string, config map[string]any) (exchange.Middleware, error) {
+	for _, k := range catalogue {
+		if strings.EqualFold(k.name, name) {
+			m, err := k.build(env, config)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", k.name, err)
+			}
+			return m, nil
+		}
+	}
+	return nil, unknown(name)
+}
+
+// Kinds lists the kinds that New can build, by name in order.
+func Kinds() []string {
+	names := make([]string, len(catalogue))
+	for i, k := range catalogue {
+		names[i] = k.name
+	}
+	return names
+}
+
+func unknown(name string) error {
+	if name == "" {
+		return errors.New("the middleware has no kind: give it one, such as headers")
+	}
+	best, distance := "", len(name)/2+1
+	for _, known := range append(Kinds(), notBuilt...) {
+		if d := edits(strings.ToLower(name), strings.ToLower(known)); d < distance {
+			best, distance = known, d
+		}
+	}
+	switch {
+	case best != "" && distance == 0:
+		return fmt.Errorf("middleware kind %s is not in this build yet", best)
+	case best != "":
+		return fmt.Errorf("unknown middleware kind %q: did you mean %s?", name, best)
+	}
+	return fmt.Errorf("unknown middleware kind %q: there are %s", name, strings.Join(Kinds(), ", "))
+}
+
+// edits is the number of letters to insert, delete or replace to get from a to b.
+func edits(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		diagonal := row[0]
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := diagonal
+			if a[i-1] != b[j-1] {
+				cost++
+			}
+			diagonal, row[j] = row[j], min(cost, row[j]+1, row[j-1]+1)
+		}
+	}
+	return row[len(b)]
+}

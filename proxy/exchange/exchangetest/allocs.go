@@ -1,0 +1,52 @@
+package exchangetest
+
+import (
+	"testing"
+
+	"github.com/pergola-mesh/pergola/proxy/exchange"
+)
+
+// ok is the cheapest of services.
+var ok = exchange.HandlerFunc(func(x *exchange.Exchange) error {
+	x.Respond(200, "", nil)
+	return nil
+})
+
+// AllocatesNothing fails t when m, in front of a service that only says 200, allocates for x once
+// its buffers are grown.
+func AllocatesNothing(t *testing.T, m exchange.Middleware, x *exchange.Exchange) {
+	t.Helper()
+	again := repeat(m, x)
+	if n := testing.AllocsPerRun(100, again); n != 0 {
+		t.Errorf("%v allocations a request", n)
+	}
+}
+
+// Bench runs x through m, in front of a service that only says 200.
+func Bench(b *testing.B, m exchange.Middleware, x *exchange.Exchange) {
+	again := repeat(m, x)
+	b.ReportAllocs()
+	for b.Loop() {
+		again()
+	}
+}
+
+// repeat returns a function that handles a pooled copy of x as a codec that reuses it would.
+func repeat(m exchange.Middleware, x *exchange.Exchange) func() {
+	h := m(ok)
+	pooled := &exchange.Exchange{}
+	var raw exchange.Header
+	raw.CopyFrom(&x.Request.Header)
+	return func() {
+		pooled.Reset(x.Conn, x.Life, nil)
+		r := &pooled.Request
+		r.Method, r.Scheme, r.Proto = x.Request.Method, x.Request.Scheme, x.Request.Proto
+		r.Host, r.Path, r.Target = x.Request.Host, x.Request.Path, x.Request.Target
+		r.Query, r.HasQuery = x.Request.Query, x.Request.HasQuery
+		r.Header.CopyFrom(&raw)
+		if err := h.Handle(pooled); err != nil {
+			exchange.Rescue(pooled, err)
+		}
+		pooled.Response.Close()
+	}
+}
