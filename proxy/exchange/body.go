@@ -21,6 +21,13 @@ type Whole interface {
 	Whole() ([]byte, bool)
 }
 
+// Waiter is implemented by bodies whose first bytes may be long in coming: an event stream's. A codec
+// then sends the head without waiting for them.
+type Waiter interface {
+	// Waits reports whether Next would wait now, for nobody knows how long.
+	Waits() bool
+}
+
 // WholeOf returns all of b's content when it is in memory already; a nil body has none.
 func WholeOf(b Body) ([]byte, bool) {
 	if b == nil {

@@ -52,6 +52,24 @@ type Exchange struct {
 	Informer Informer
 
 	canned Bytes // the body of Respond, here so that a canned answer allocates nothing
+	owned  []Freer
+}
+
+// Freer is memory that an exchange borrowed.
+type Freer interface{ Free() }
+
+// Own makes f's memory live until the exchange has ended and been observed: header fields of a
+// response that was given up may still be read by the access log.
+func (x *Exchange) Own(f Freer) { x.owned = append(x.owned, f) }
+
+// Free gives back all that the exchange owns. Whoever made the exchange calls it last, after
+// Response.Close and all observers; neither x's header fields nor its bodies may be used any more.
+func (x *Exchange) Free() {
+	for i, f := range x.owned {
+		f.Free()
+		x.owned[i] = nil
+	}
+	x.owned = x.owned[:0]
 }
 
 // Conn is what is known of a client's connection.

@@ -1,0 +1,377 @@
+package h1
+
+import (
+	"errors"
+	"io"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/pergola-mesh/pergola/proxy/exchange"
+)
+
+// call is one request to a server and its answer. It is the response's body, and owns the memory of
+// the response's head until the exchange has ended.
+type call struct {
+	pool *Pool
+	u    *upConn // nil once the connection was given back or closed
+	x    *exchange.Exchange
+	f    framing
+	out  []byte
+	buf  []byte
+	incoming
+	keep  bool     // the connection may be used again after a clean end
+	pump  *pump    // sends the request's body meanwhile; nil when it went with the head
+	bound bool     // u is bound to the exchange's life
+	tun   upTunnel // the response's tunnel
+}
+
+var calls = sync.Pool{New: func() any {
+	return &call{out: make([]byte, 0, 4<<10), buf: make([]byte, headBuffer)}
+}}
+
+// errStale is a kept connection that turned out to be dead.
+var errStale = errors.New("the kept connection was closed by the server")
+
+// Handle sends the request and returns once the response head is there.
+func (p *Pool) Handle(x *exchange.Exchange) error {
+	for fresh := false; ; fresh = true {
+		u, kept, err := p.get(x, fresh)
+		if err != nil {
+			x.Record.Sent = false
+			return err
+		}
+		k := calls.Get().(*call)
+		k.pool, k.u, k.x = p, u, x
+		x.Own(k)
+		err = k.ask()
+		if err == nil {
+			return nil
+		}
+		k.giveUp()
+		if reason := x.Life.Err(); reason != nil {
+			return exchange.KindOf(reason).With(err)
+		}
+		if !kept || !errors.Is(err, errStale) {
+			return err
+		}
+	}
+}
+
+// ask sends the request and reads the response head.
+func (k *call) ask() error {
+	x, u := k.x, k.u
+	if err := x.Life.Bind(u); err != nil {
+		return err
+	}
+	k.bound = true
+	body, whole := exchange.WholeOf(x.Request.Body)
+	if x.Request.Continue {
+		whole = false
+	}
+	k.out = k.appendHead(k.out[:0], body, whole)
+	if whole && len(body) > 0 && len(body) <= headBuffer {
+		k.out = append(k.out, body...)
+		body = nil
+	}
+	var n int
+	var err error
+	sent := true
+	precise := k.pool.config.HeadTimeout > 0 && k.pool.config.HeadTimeout < preciseBelow
+	if precise && whole {
+		u.conn.Net().SetReadDeadline(time.Now().Add(k.pool.config.HeadTimeout))
+	}
+	u.progress.enter(reading)
+	if whole && len(body) == 0 {
+		n, sent, err = u.conn.Call(k.out, k.buf)
+	} else {
+		k.startPump(body, whole)
+		n, err = u.conn.Read(k.buf)
+	}
+	x.Record.Sent = sent
+	if err != nil || n == 0 {
+		err = k.noAnswer(err)
+		if (!sent || x.Request.Idempotent() && k.pump == nil) && exchange.KindOf(err) == exchange.UpstreamReset {
+			return errors.Join(err, errStale)
+		}
+		return err
+	}
+	if err = k.head(n); err != nil {
+		return err
+	}
+	if precise {
+		u.conn.Net().SetReadDeadline(time.Time{})
+	}
+	u.progress.enter(busy)
+	k.settle()
+	return nil
+}
+
+// preciseBelow is the response timeout under which the sweeper is too coarse a timer.
+const preciseBelow = 5 * time.Second
+
+// noAnswer names the error of a connection that ended before the answer began.
+func (k *call) noAnswer(err error) error {
+	if k.pump != nil {
+		if cause := k.pump.failure(); cause != nil {
+			return cause // the client's fault, or a limit: the body could not be had
+		}
+	}
+	if err == nil || err == io.EOF {
+		err = errShort
+	}
+	return k.u.fault(err)
+}
+
+// appendHead builds the request head. RFC 9112 §3.
+func (k *call) appendHead(dst, body []byte, whole bool) []byte {
+	r, c := &k.x.Request, &k.pool.config
+	dst = append(dst, r.Method...)
+	dst = append(dst, ' ')
+	dst = append(dst, c.Prefix...)
+	dst = append(dst, r.Path...)
+	if r.HasQuery {
+		dst = append(append(dst, '?'), r.Query...)
+	}
+	dst = append(dst, " HTTP/1.1\r\nHost: "...)
+	switch {
+	case c.Host != nil:
+		dst = append(dst, c.Host...)
+	case len(r.Host) > 0:
+		dst = append(dst, r.Host...)
+	default:
+		dst = append(dst, c.DefaultHost...)
+	}
+	dst = append(dst, crlf...)
+	dst = r.Header.AppendTo(dst)
+	switch {
+	case whole && (len(body) > 0 || r.Method == "POST" || r.Method == "PUT" || r.Method == "PATCH"):
+		dst = append(dst, "Content-Length: "...)
+		dst = strconv.AppendInt(dst, int64(len(body)), 10)
+		dst = append(dst, crlf...)
+	case whole:
+	case r.Length >= 0:
+		dst = append(dst, "Content-Length: "...)
+		dst = strconv.AppendInt(dst, r.Length, 10)
+		dst = append(dst, crlf...)
+	default:
+		dst = append(dst, "Transfer-Encoding: chunked\r\n"...)
+	}
+	if r.Continue {
+		dst = append(dst, "Expect: 100-continue\r\n"...)
+	}
+	if r.Upgrade != nil {
+		dst = append(dst, "Connection: Upgrade\r\nUpgrade: "...)
+		dst = append(dst, r.Upgrade...)
+		dst = append(dst, crlf...)
+	}
+	return append(dst, crlf...)
+}
+
+// maxInterim is how many interim responses a server may send before the final one.
+const maxInterim = 16
+
+// head reads on from buf[:n] until the final response head is complete and parsed.
+func (k *call) head(n int) error {
+	x, at, seen := k.x, 0, 0
+	for interims := 0; ; {
+		end, err := headEnd(k.buf[at:n], seen)
+		if err != nil {
+			return exchange.UpstreamProtocol.With(err)
+		}
+		if end < 0 {
+			if n-at >= responseLimits.HeaderBytes {
+				return exchange.UpstreamProtocol.With(ruleHeaderSize)
+			}
+			seen = n - at
+			if at, n, err = k.more(at, n); err != nil {
+				return k.noAnswer(err)
+			}
+			continue
+		}
+		if err := parseResponse(&x.Response, &k.f, k.buf[at:at+end:at+end]); err != nil {
+			return exchange.UpstreamProtocol.With(err)
+		}
+		if at, seen = at+end, 0; x.Response.Status >= 200 || x.Response.Status == 101 {
+			return k.final(at, n)
+		}
+		if interims++; interims > maxInterim {
+			return exchange.UpstreamProtocol.With(ruleInterimFlood)
+		}
+		if x.Informer != nil && (x.Response.Status != 100 || k.f.length < 0) {
+			if err := x.Informer.Inform(x.Response.Status, &x.Response.Header); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// more reads more of a head into buf[n:], after making room.
+func (k *call) more(at, n int) (int, int, error) {
+	if n == len(k.buf) {
+		if at > 0 {
+			n, at = copy(k.buf, k.buf[at:n]), 0
+		} else {
+			buf := make([]byte, 2*len(k.buf))
+			copy(buf, k.buf)
+			k.buf = buf
+		}
+	}
+	m, err := k.u.conn.Read(k.buf[n:])
+	if m > 0 {
+		return at, n + m, nil
+	}
+	return at, n, err
+}
+
+// final settles the framing of the response whose head ends at buf[base] and of which buf[:n] has
+// been read. RFC 9112 §6.3.
+func (k *call) final(base, n int) error {
+	p, f := &k.x.Response, &k.f
+	if p.Status == 101 {
+		return k.upgraded(base, n)
+	}
+	mode, length := byClose, f.length
+	switch {
+	case bodiless(k.x.Request.Method, p.Status):
+		mode = byNothing
+	case f.chunked:
+		mode = byChunks
+	case length >= 0:
+		mode = byLength
+	}
+	if p.Status == 204 {
+		length = -1
+	}
+	p.Length = length
+	if mode == byChunks {
+		p.Length = -1
+	}
+	k.incoming.begin(k.u.conn, k.buf, base, n, mode, max(length, 0), &p.Trailer)
+	k.keep = mode != byClose && !f.closing && (p.Proto == exchange.HTTP11 || f.keepAlive)
+	p.Body = k
+	return nil
+}
+
+// upgraded makes the connection a tunnel. RFC 9110 §7.8.
+func (k *call) upgraded(base, n int) error {
+	p := &k.x.Response
+	if k.x.Request.Upgrade == nil || !k.f.upgrading || !exchange.EqualFold(k.f.upgrade, k.x.Request.Upgrade) {
+		return exchange.UpstreamProtocol.Withf("101 without, or other than, the asked for change of protocol")
+	}
+	k.u.conn.Unread(k.buf[base:n])
+	k.u.progress.enter(tunnelled)
+	k.tun.call = k
+	p.Tunnel, p.Upgrade, p.Length = &k.tun, k.f.upgrade, -1
+	return nil
+}
+
+// settle gives the connection back already if nothing more is needed of it.
+func (k *call) settle() {
+	if rest, whole := k.incoming.whole(); whole && k.pump == nil && k.x.Response.Tunnel == nil {
+		k.finish(k.r + len(rest))
+	}
+}
+
+// finish ends the use of the connection, of which buf[:end] belongs to the response.
+func (k *call) finish(end int) {
+	u := k.u
+	if u == nil {
+		return
+	}
+	k.u = nil
+	k.unbind()
+	// Bytes behind the response are nobody's: whoever sent them is not to be trusted with more.
+	if k.keep && end == k.w && k.x.Life.Err() == nil && !u.expired.Load() {
+		k.pool.put(u, k.x.Conn.Shard)
+	} else {
+		u.close()
+	}
+}
+
+func (k *call) unbind() {
+	if k.bound {
+		k.bound = false
+		k.x.Life.Bind(nil)
+	}
+}
+
+// giveUp ends a call that has no response to keep.
+func (k *call) giveUp() {
+	u := k.u
+	if u == nil {
+		return
+	}
+	if k.pump != nil {
+		k.pump.stop()
+	}
+	k.u = nil
+	k.unbind()
+	u.close()
+}
+
+// Whole is exchange.Whole.
+func (k *call) Whole() ([]byte, bool) { return k.incoming.whole() }
+
+// Waits is exchange.Waiter: a body of unknown length may be an event stream.
+func (k *call) Waits() bool { return k.r == k.w && !k.over && k.mode != byLength }
+
+// Next is exchange.Body.
+func (k *call) Next() ([]byte, error) {
+	u := k.u
+	if u == nil { // given back already: all is in memory
+		return k.incoming.next()
+	}
+	u.progress.enter(receiving)
+	p, err := k.incoming.next()
+	u.progress.enter(busy)
+	if err != nil && err != io.EOF {
+		if reason := k.x.Life.Err(); reason != nil {
+			return nil, exchange.KindOf(reason).With(err)
+		}
+		return nil, u.fault(err)
+	}
+	return p, err
+}
+
+// Close is exchange.Body: it gives the connection back if the response ended cleanly, else closes it.
+func (k *call) Close() error {
+	if k.u == nil {
+		return nil
+	}
+	if !k.over || k.pump != nil && !k.pump.ended() {
+		k.giveUp()
+		return nil
+	}
+	k.finish(k.r)
+	return nil
+}
+
+// Free is exchange.Freer: the exchange is over.
+func (k *call) Free() {
+	k.giveUp()
+	k.incoming.release()
+	if len(k.buf) > bodyBuffer || cap(k.out) > bodyBuffer {
+		return
+	}
+	*k = call{out: k.out[:0], buf: k.buf}
+	calls.Put(k)
+}
+
+// upTunnel is the server's end of a change of protocol.
+type upTunnel struct{ call *call }
+
+// Read reads from the server.
+func (t *upTunnel) Read(p []byte) (int, error) { return t.call.u.conn.Read(p) }
+
+// Write writes to the server.
+func (t *upTunnel) Write(p []byte) (int, error) { return connWriter{t.call.u.conn}.Write(p) }
+
+// CloseWrite ends the direction to the server.
+func (t *upTunnel) CloseWrite() error { return t.call.u.conn.CloseWrite() }
+
+// Close ends both directions. The connection is never used again.
+func (t *upTunnel) Close() error {
+	t.call.u.interrupt()
+	return nil
+}

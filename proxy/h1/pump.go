@@ -1,0 +1,108 @@
+package h1
+
+import (
+	"io"
+	"sync/atomic"
+
+	"github.com/pergola-mesh/pergola/proxy/exchange"
+)
+
+// pump sends a request's body on a goroutine of its own, so that a server may answer before it has
+// all of it, and both may stream.
+type pump struct {
+	k    *call
+	u    *upConn
+	done chan struct{}
+	err  atomic.Pointer[error] // why the body could not be had; nil when sending failed
+	ok   bool                  // all was sent
+}
+
+// startPump sends the head, and the body behind it. whole bodies are known already.
+func (k *call) startPump(body []byte, whole bool) {
+	p := &pump{k: k, u: k.u, done: make(chan struct{})}
+	k.pump = p
+	k.x.Request.Continue = false // the server gives the leave to send
+	k.u.sending.enter(writing)
+	go func() {
+		defer close(p.done)
+		defer p.u.sending.enter(idle)
+		if p.u.conn.Write2(k.out, body) != nil {
+			return
+		}
+		if p.ok = whole; !whole {
+			p.run()
+		}
+	}()
+}
+
+func (p *pump) run() {
+	r := &p.k.x.Request
+	chunked := r.Length < 0
+	var frame []byte
+	for {
+		p.u.sending.enter(busy)
+		chunk, err := r.Body.Next()
+		p.u.sending.enter(writing)
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			p.err.Store(&err)
+			p.u.interrupt() // whoever waits for the answer waits in vain
+			return
+		}
+		if chunked {
+			frame = appendChunkHead(frame, len(chunk))
+			if err = p.u.conn.Write2(frame, chunk); err == nil {
+				frame = append(frame[:0], crlf...)
+			}
+		} else {
+			err = p.u.conn.Write(chunk)
+		}
+		if err != nil {
+			return // the answer, if there is one, tells why
+		}
+	}
+	if chunked {
+		frame = append(frame, "0\r\n"...)
+		frame = r.Trailer.AppendTo(frame)
+		if p.u.conn.Write(append(frame, crlf...)) != nil {
+			return
+		}
+	}
+	p.ok = true
+}
+
+// failure is why the body could not be had.
+func (p *pump) failure() error {
+	if err := p.err.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// ended reports whether everything has been sent.
+func (p *pump) ended() bool {
+	select {
+	case <-p.done:
+		return p.ok
+	default:
+		return false
+	}
+}
+
+// stop makes the pump end and waits for it.
+func (p *pump) stop() {
+	select {
+	case <-p.done:
+		return
+	default:
+	}
+	if b := p.k.x.Request.Body; b != nil {
+		b.Close()
+	}
+	p.u.conn.InterruptWrite()
+	<-p.done
+}
+
+var _ exchange.Body = (*call)(nil)

@@ -1,0 +1,101 @@
+package h1
+
+import (
+	"io"
+	"sync/atomic"
+
+	"github.com/pergola-mesh/pergola/proxy/exchange"
+)
+
+// requestBody is the body of a request on the server's side.
+//
+// Next is called by one goroutine at a time, which need not be the connection's: a pool sends a body
+// from a goroutine of its own while the connection's waits for the answer. Close may be called
+// meanwhile.
+type requestBody struct {
+	incoming
+	c     *conn1
+	count int64 // bytes handed out
+	// closed says that nobody wants the rest: reads are interrupted.
+	closed atomic.Bool
+}
+
+func (b *requestBody) begin(c *conn1, buf []byte, base, w int, mode bodyMode, length int64, trailer *exchange.Header) {
+	b.incoming.begin(c.io, buf, base, w, mode, length, trailer)
+	b.c, b.count = c, 0
+	b.closed.Store(false)
+}
+
+// Whole returns the body if all of it has arrived with the head.
+func (b *requestBody) Whole() ([]byte, bool) { return b.whole() }
+
+// Next returns more of the body. A client that waits for leave to send it is given leave first,
+// unless a server will do so (Request.Continue is then false).
+func (b *requestBody) Next() ([]byte, error) {
+	c := b.c
+	if b.closed.Load() {
+		return nil, io.ErrClosedPipe
+	}
+	if x := &c.ws.x; x.Request.Continue {
+		x.Request.Continue = false
+		if err := c.Inform(100, nil); err != nil {
+			return nil, err
+		}
+	}
+	c.intake.enter(receiving)
+	p, err := b.next()
+	if b.over {
+		c.intake.enter(idle)
+	} else {
+		c.intake.enter(busy)
+	}
+	b.count += int64(len(p))
+	if err != nil && err != io.EOF {
+		if _, refused := err.(*Rule); !refused {
+			err = c.fault(err).With(err)
+		} else if c.srv.Refused != nil {
+			c.srv.Refused(err.(*Rule).Name)
+		}
+	}
+	return p, err
+}
+
+// Close stops a Next that waits, and every later one.
+func (b *requestBody) Close() error {
+	if !b.over && !b.closed.Swap(true) {
+		b.c.io.Interrupt()
+	}
+	return nil
+}
+
+// maxDrain is how much of an unwanted body is read to keep a connection, in bytes.
+const maxDrain = 256 << 10
+
+// drain reads the rest of the body if it is not long, and reports whether the connection can go on.
+// A body that the client was never given leave to send cannot be told from the next request.
+func (b *requestBody) drain() bool {
+	if b.over {
+		return true
+	}
+	if p, whole := b.whole(); whole {
+		b.count += int64(len(p))
+		b.skip()
+		return true
+	}
+	if b.err != nil || b.closed.Load() || b.c.ws.x.Request.Continue || b.mode == byLength && b.left > maxDrain || b.c.io.Inside() {
+		return false
+	}
+	b.c.intake.enter(receiving)
+	defer b.c.intake.enter(idle)
+	for n := 0; n < maxDrain; {
+		p, err := b.next()
+		n += len(p)
+		if err == io.EOF {
+			return true
+		}
+		if err != nil {
+			return false
+		}
+	}
+	return false
+}

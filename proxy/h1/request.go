@@ -1,0 +1,228 @@
+package h1
+
+import (
+	"bytes"
+
+	"github.com/pergola-mesh/pergola/proxy/exchange"
+)
+
+// headEnd finds the end of a head that begins at buf[0], after its empty line; -1 when it has not
+// arrived. from is how far earlier looks have got. A bare LF is refused as soon as it is there.
+func headEnd(buf []byte, from int) (int, error) {
+	from = max(from-3, 0)
+	if i := bytes.Index(buf[from:], crlfcrlf); i >= 0 {
+		return from + i + 4, nil
+	}
+	for i := from; ; i++ {
+		j := bytes.IndexByte(buf[i:], '\n')
+		if j < 0 {
+			return -1, nil
+		}
+		if i += j; i == 0 || buf[i-1] != '\r' {
+			return -1, ruleBareLF
+		}
+	}
+}
+
+var (
+	crlf     = []byte("\r\n")
+	crlfcrlf = []byte("\r\n\r\n")
+)
+
+// parseRequest parses the complete head buf into x.Request, whose memory becomes buf, and f.
+// RFC 9112 §3, §5, §6.
+func parseRequest(x *exchange.Exchange, f *framing, buf []byte, lim *Limits) error {
+	*f = framing{length: -1}
+	r := &x.Request
+	nl := bytes.IndexByte(buf, '\n')
+	if nl < 1 || buf[nl-1] != '\r' {
+		return ruleBareLF
+	}
+	if err := requestLine(r, buf[:nl-1], lim); err != nil {
+		return err
+	}
+	r.Header.Reset(buf)
+	if err := parseFields(&r.Header, f, buf, nl+1, len(buf)-2, lim); err != nil {
+		return err
+	}
+	if err := requestHost(r, f); err != nil {
+		return err
+	}
+	f.strip(&r.Header)
+	return requestFraming(r, f)
+}
+
+// requestLine parses "METHOD SP target SP HTTP/1.x". RFC 9112 §3.
+func requestLine(r *exchange.Request, line []byte, lim *Limits) error {
+	sp := bytes.IndexByte(line, ' ')
+	if sp < 1 {
+		return ruleRequestLine
+	}
+	for _, c := range line[:sp] {
+		if class[c]&isToken == 0 {
+			return ruleMethod
+		}
+	}
+	rest := line[sp+1:]
+	end := len(rest) - len(" HTTP/1.1")
+	if end < 1 || string(rest[end:end+8]) != " HTTP/1." {
+		if i := bytes.LastIndexByte(rest, ' '); i > 0 && bytes.HasPrefix(rest[i+1:], []byte("HTTP/")) {
+			return ruleVersion
+		}
+		return ruleRequestLine
+	}
+	switch rest[end+8] {
+	case '1':
+		r.Proto = exchange.HTTP11
+	case '0':
+		r.Proto = exchange.HTTP10
+	default:
+		return ruleVersion
+	}
+	if end > lim.TargetBytes {
+		return ruleTargetLong
+	}
+	r.Method = exchange.Method(line[:sp])
+	r.Target = rest[:end:end]
+	return requestTarget(r)
+}
+
+// requestTarget splits the target by its form. RFC 9112 §3.2.
+func requestTarget(r *exchange.Request) error {
+	t := r.Target
+	for _, c := range t {
+		if c <= ' ' || c >= 0x7f || c == '#' {
+			if c == '#' {
+				return ruleFragment
+			}
+			return ruleTarget
+		}
+	}
+	if r.Method == "CONNECT" {
+		return ruleConnect
+	}
+	switch {
+	case t[0] == '/': // origin-form
+	case len(t) == 1 && t[0] == '*' && r.Method == "OPTIONS": // asterisk-form
+		r.Path = t
+		return nil
+	default: // absolute-form
+		var ok bool
+		if t, ok = absolute(r, t); !ok {
+			return ruleTarget
+		}
+	}
+	if i := bytes.IndexByte(t, '?'); i >= 0 {
+		r.Query, r.HasQuery = t[i+1:], true
+		t = t[:i:i]
+	}
+	r.Path = t
+	return nil
+}
+
+var slash = []byte("/")
+
+// absolute takes the authority out of an absolute-form target and returns path and query. The
+// authority replaces Host. RFC 9112 §3.2.2.
+func absolute(r *exchange.Request, t []byte) ([]byte, bool) {
+	i := bytes.Index(t, []byte("://"))
+	if i < 0 || !exchange.EqualFold(t[:i], "http") && !exchange.EqualFold(t[:i], "https") {
+		return nil, false
+	}
+	t = t[i+3:]
+	end := bytes.IndexAny(t, "/?")
+	if end < 0 {
+		end = len(t)
+	}
+	r.Host = t[:end:end]
+	if !validHost(r.Host) {
+		return nil, false
+	}
+	switch t = t[end:]; {
+	case len(t) == 0:
+		return slash, true
+	case t[0] == '?':
+		return r.Join(slash, t), true
+	}
+	return t, true
+}
+
+// requestHost settles the authority. RFC 9112 §3.2.
+func requestHost(r *exchange.Request, f *framing) error {
+	if f.hosts > 1 {
+		return ruleHostMany
+	}
+	if f.hosts == 0 {
+		if r.Proto == exchange.HTTP11 {
+			return ruleHostMissing
+		}
+		return nil
+	}
+	if !validHost(f.host) {
+		return ruleHostInvalid
+	}
+	if r.Host == nil {
+		r.Host = f.host
+	}
+	return nil
+}
+
+// validHost accepts uri-host [":" port], without userinfo. RFC 9110 §4.2.
+func validHost(h []byte) bool {
+	if len(h) == 0 || len(h) > 300 {
+		return false
+	}
+	for _, c := range h {
+		if class[c]&isHost == 0 {
+			return false
+		}
+	}
+	if h[0] == '[' {
+		i := bytes.IndexByte(h, ']')
+		if i < 3 {
+			return false
+		}
+		for _, c := range h[1:i] {
+			if !(c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x20 <= 'f' || c == ':' || c == '.') {
+				return false
+			}
+		}
+		return len(h) == i+1 || h[i+1] == ':' && digits(h[i+2:])
+	}
+	if bytes.IndexByte(h, '[') >= 0 || bytes.IndexByte(h, ']') >= 0 {
+		return false
+	}
+	i := bytes.IndexByte(h, ':')
+	return i < 0 || i > 0 && digits(h[i+1:])
+}
+
+func digits(p []byte) bool {
+	for _, c := range p {
+		if c < '0' || c > '9' {
+			return false
+		}
+	}
+	return len(p) <= 5
+}
+
+// requestFraming decides how long the body is: one rule for every method. RFC 9112 §6.3.
+func requestFraming(r *exchange.Request, f *framing) error {
+	switch {
+	case f.coded && f.length >= 0:
+		return ruleTEAndLength
+	case f.coded && r.Proto == exchange.HTTP10:
+		return ruleTEOld
+	case f.coded:
+		r.Length = -1
+	case f.length > 0:
+		r.Length = f.length
+	}
+	r.Continue = f.expect && r.Proto == exchange.HTTP11 && r.Length != 0
+	if f.upgrading && len(f.upgrade) > 0 && r.Proto == exchange.HTTP11 && !exchange.EqualFold(f.upgrade, "h2c") {
+		if r.Length != 0 {
+			return ruleUpgradeBody
+		}
+		r.Upgrade = f.upgrade
+	}
+	return nil
+}

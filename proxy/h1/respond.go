@@ -1,0 +1,264 @@
+package h1
+
+import (
+	"io"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/pergola-mesh/pergola/internal/clock"
+	"github.com/pergola-mesh/pergola/proxy/exchange"
+)
+
+// respond sends the response of x, whose head is complete, and settles whether the connection goes
+// on. A body that breaks off breaks the connection off, so that nobody can take it for whole.
+func (c *conn1) respond(x *exchange.Exchange) {
+	ws, p := c.ws, &x.Response
+	if c.life.Err() != nil {
+		c.closing = true // nobody is there to read it
+		return
+	}
+	c.settle(x)
+	if ws.f.expect {
+		c.informing.Lock()
+		c.answered = true
+		c.informing.Unlock()
+	}
+	if p.Tunnel != nil {
+		c.tunnel(x)
+		return
+	}
+	chunked := c.frame(x)
+	body := p.Body
+	if bodiless(x.Request.Method, p.Status) {
+		body = nil
+	}
+	c.progress.enter(writing)
+	var err error
+	if rest, whole := exchange.WholeOf(body); whole && !chunked {
+		err = c.send(ws.out, rest)
+		x.Record.ResponseBytes = int64(len(rest))
+	} else {
+		err = c.stream(x, body, chunked)
+	}
+	if u, ok := err.(unsent); ok && !x.Record.Failed {
+		// The server broke off before the client was told anything: it can still get an answer.
+		x.ResetResponse()
+		c.rescue(x, u.error)
+		c.frame(x)
+		rest, _ := exchange.WholeOf(x.Response.Body)
+		err = c.send(ws.out, rest)
+		x.Record.ResponseBytes = int64(len(rest))
+	}
+	if err != nil {
+		c.cut(x, err)
+	}
+}
+
+// unsent is an error of a body before any byte of the response was sent.
+type unsent struct{ error }
+
+// cut gives a connection up in the middle of a response.
+func (c *conn1) cut(x *exchange.Exchange, err error) {
+	c.closing, c.lingering = true, false
+	if !x.Record.Failed {
+		x.Record.Failed, x.Record.Error, x.Record.Kind = true, err, exchange.KindOf(err)
+	}
+	c.io.Abort()
+}
+
+// send writes head and body and names the error of a client that did not take them.
+func (c *conn1) send(a, b []byte) error {
+	if err := c.io.Write2(a, b); err != nil {
+		return c.fault(err).With(err)
+	}
+	return nil
+}
+
+// settle decides whether this is the last exchange of the connection. RFC 9112 §9.3.
+func (c *conn1) settle(x *exchange.Exchange) {
+	s, f := c.srv, &c.ws.f
+	if f.closing || x.Request.Proto == exchange.HTTP10 && !f.keepAlive || s.draining.Load() ||
+		s.MaxRequests > 0 && c.served >= s.MaxRequests ||
+		s.MaxAge > 0 && x.Record.Start-c.began > int64(s.MaxAge) {
+		c.closing = true
+	}
+	b := &c.ws.body
+	if !b.over && (b.closed.Load() || x.Request.Continue || b.mode == byLength && b.left > maxDrain && !b.ready()) {
+		c.closing, c.lingering = true, true // tell the client before it sends more
+	}
+}
+
+// ready reports whether the body is all there.
+func (b *requestBody) ready() bool {
+	_, whole := b.whole()
+	return whole
+}
+
+// frame builds the head of the response in ws.out and reports whether its body is chunked.
+// RFC 9112 §6.
+func (c *conn1) frame(x *exchange.Exchange) (chunked bool) {
+	ws, p := c.ws, &x.Response
+	out := appendStatusLine(ws.out[:0], p.Status)
+	out = p.Header.AppendTo(out)
+	if !p.Header.Has(exchange.Date) {
+		out = append(out, date()...)
+	}
+	old := x.Request.Proto == exchange.HTTP10
+	switch {
+	case p.Status < 200 || p.Status == 204:
+	case p.Length >= 0:
+		out = append(out, "Content-Length: "...)
+		out = strconv.AppendInt(out, p.Length, 10)
+		out = append(out, crlf...)
+	case bodiless(x.Request.Method, p.Status):
+	case p.Body == nil:
+		out = append(out, "Content-Length: 0\r\n"...)
+	case old:
+		c.closing = true
+	default:
+		chunked = true
+		out = append(out, "Transfer-Encoding: chunked\r\n"...)
+	}
+	if c.closing {
+		out = append(out, "Connection: close\r\n"...)
+	} else if old {
+		out = append(out, "Connection: keep-alive\r\n"...)
+	}
+	ws.out = append(out, crlf...)
+	return chunked
+}
+
+// stream sends the head with the first of the body, and then what the body yields as it does.
+func (c *conn1) stream(x *exchange.Exchange, body exchange.Body, chunked bool) error {
+	ws, left := c.ws, x.Response.Length
+	out := ws.out
+	if w, ok := body.(exchange.Waiter); ok && w.Waits() {
+		if err := c.send(out, nil); err != nil {
+			return err
+		}
+		out = out[:0]
+	}
+	for {
+		c.progress.enter(busy)
+		p, err := body.Next()
+		c.progress.enter(writing)
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			if len(out) > 0 && x.Record.ResponseBytes == 0 {
+				return unsent{err}
+			}
+			return err
+		}
+		x.Record.ResponseBytes += int64(len(p))
+		if left >= 0 && x.Record.ResponseBytes > left {
+			return exchange.Internal.Withf("the body is longer than its Content-Length %d", left)
+		}
+		if chunked {
+			out = appendChunkHead(out, len(p))
+			if len(out)+len(p)+2 <= headBuffer {
+				out = append(append(out, p...), crlf...)
+				err = c.send(out, nil)
+				out = out[:0]
+			} else if err = c.send(out, p); err == nil {
+				out = append(out[:0], crlf...)
+				if len(p) < headBuffer {
+					err = c.send(out, nil)
+					out = out[:0]
+				}
+			}
+		} else {
+			err = c.send(out, p)
+			out = out[:0]
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if left >= 0 && x.Record.ResponseBytes < left {
+		return exchange.UpstreamReset.Withf("the body is shorter than its Content-Length %d", left)
+	}
+	if chunked {
+		out = append(out, "0\r\n"...)
+		out = x.Response.Trailer.AppendTo(out)
+		out = append(out, crlf...)
+	}
+	ws.out = out
+	if len(out) == 0 {
+		return nil
+	}
+	return c.send(out, nil)
+}
+
+// Inform sends an interim response. RFC 9110 §15.2.
+func (c *conn1) Inform(status int, h *exchange.Header) error {
+	if c.ws.x.Request.Proto == exchange.HTTP10 {
+		return nil
+	}
+	c.informing.Lock()
+	defer c.informing.Unlock()
+	if c.answered {
+		return nil
+	}
+	out := appendStatusLine(make([]byte, 0, 512), status)
+	if h != nil {
+		out = h.AppendTo(out)
+	}
+	return c.send(append(out, crlf...), nil)
+}
+
+var statusLines = func() (lines [1000][]byte) {
+	for status := 100; status < 1000; status++ {
+		lines[status] = append(append([]byte("HTTP/1.1 "+strconv.Itoa(status)+" "), exchange.StatusText(status)...), crlf...)
+	}
+	return
+}()
+
+func appendStatusLine(dst []byte, status int) []byte {
+	if status < 100 || status > 999 {
+		status = 500
+	}
+	return append(dst, statusLines[status]...)
+}
+
+// dateLine is the Date field of this second.
+type dateLine struct {
+	second int64
+	line   []byte
+}
+
+var lastDate atomic.Pointer[dateLine]
+
+// date is "Date: …CRLF". RFC 9110 §6.6.1.
+func date() []byte {
+	now := clock.Now()
+	if d := lastDate.Load(); d != nil && now/int64(time.Second) == d.second {
+		return d.line
+	}
+	d := &dateLine{second: now / int64(time.Second)}
+	d.line = clock.Time(now).UTC().AppendFormat([]byte("Date: "), "Mon, 02 Jan 2006 15:04:05 GMT")
+	d.line = append(d.line, crlf...)
+	lastDate.Store(d)
+	return d.line
+}
+
+// lingerTime is how long a closing connection goes on reading, so that what it sent is not lost to
+// the reset that unread bytes would cause.
+const lingerTime = 500 * time.Millisecond
+
+func (c *conn1) linger() {
+	if c.io.CloseWrite() != nil {
+		return
+	}
+	c.io.Net().SetReadDeadline(time.Now().Add(lingerTime))
+	p := c.takeWorkspace().in
+	for n := 0; n < maxDrain; {
+		m, err := c.io.Read(p)
+		n += m
+		if err != nil {
+			return
+		}
+	}
+}

@@ -1,0 +1,356 @@
+package h1
+
+import (
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+
+	"github.com/pergola-mesh/pergola/internal/clock"
+	"github.com/pergola-mesh/pergola/internal/sweep"
+	"github.com/pergola-mesh/pergola/proxy/exchange"
+	"github.com/pergola-mesh/pergola/proxy/listen"
+)
+
+// conn1 is a client's connection. While it is idle this is all there is of it.
+type conn1 struct {
+	srv      *Server
+	io       *listen.Conn
+	info     *exchange.Conn
+	life     exchange.Life
+	progress progress // of the connection: its goroutine enters phases
+	intake   progress // of a request body that is streamed in, perhaps by another goroutine
+	expired  atomic.Bool
+	ticket   *sweep.Ticket
+
+	ws        *workspace // nil while idle
+	served    int        // requests so far
+	began     int64      // when the connection was accepted
+	closing   bool       // this exchange is the connection's last
+	outside   bool       // the next exchange runs outside the readiness callback
+	lingering bool       // the client may still be sending: do not reset what it has yet to read
+	informing sync.Mutex // orders an interim response of the body's reader before the final one
+	answered  bool       // the final response has begun
+}
+
+// workspace is what an exchange in progress needs. It is pooled, so that idle connections hold none.
+type workspace struct {
+	x    exchange.Exchange
+	f    framing
+	in   []byte // read buffer; in[r:w] is unread
+	r, w int
+	seen int // how far in[r:w] was searched for the end of a head
+	out  []byte
+	body requestBody
+}
+
+var workspaces = sync.Pool{New: func() any {
+	return &workspace{in: make([]byte, headBuffer), out: make([]byte, 0, headBuffer)}
+}}
+
+func (c *conn1) takeWorkspace() *workspace {
+	if c.ws == nil {
+		c.ws = workspaces.Get().(*workspace)
+	}
+	return c.ws
+}
+
+// giveBack returns the workspace to the pool.
+func (c *conn1) giveBack() {
+	ws := c.ws
+	if ws == nil {
+		return
+	}
+	c.ws = nil
+	if len(ws.in) > bodyBuffer || cap(ws.out) > bodyBuffer {
+		return // grown for an unusual request: let it go
+	}
+	ws.r, ws.w, ws.seen = 0, 0, 0
+	ws.x.Request.Body, ws.x.Response.Body, ws.x.Record = nil, nil, exchange.Record{}
+	workspaces.Put(ws)
+}
+
+// serve runs the connection to its end.
+func (c *conn1) serve() {
+	c.began = clock.Now()
+	c.progress.enter(idle)
+	if c.io.Ahead() {
+		c.progress.enter(reading)
+	}
+	for {
+		if err := c.io.Loop(c.step); err != nil {
+			c.lost(err)
+			break
+		}
+		if !c.outside {
+			break
+		}
+		c.outside = false
+		c.run()
+		if c.closing {
+			break
+		}
+	}
+	if c.lingering {
+		c.linger()
+	}
+}
+
+// step runs whenever there may be something to read: it answers every request that is complete. It
+// returns true to leave the callback, with outside or closing set.
+func (c *conn1) step() bool {
+	more := true // the last read may have left something unread
+	for {
+		if c.ws != nil && c.ws.r < c.ws.w {
+			switch c.one() {
+			case leave:
+				return true
+			case answered:
+				continue
+			case partial:
+			}
+		}
+		if !more {
+			if c.ws != nil && c.ws.r == c.ws.w {
+				c.giveBack()
+			}
+			return false
+		}
+		ws := c.takeWorkspace()
+		if ws.r == ws.w {
+			ws.r, ws.w, ws.seen = 0, 0, 0
+		}
+		n, err := c.io.Read(ws.in[ws.w:])
+		if err == listen.ErrWouldBlock {
+			if ws.r == ws.w {
+				c.giveBack()
+			}
+			return false
+		}
+		if err != nil {
+			c.lost(err)
+			c.closing = true
+			return true
+		}
+		ws.w += n
+		more = ws.w == len(ws.in)
+	}
+}
+
+type outcome uint8
+
+const (
+	answered outcome = iota // go on with what is in the buffer, or wait
+	partial                 // the head has not all arrived
+	leave                   // leave the callback
+)
+
+// one looks for a request at the beginning of the buffer and answers it, if that can be done without
+// waiting for more from the client.
+func (c *conn1) one() outcome {
+	ws := c.ws
+	if ws.seen == 0 && ws.in[ws.r] == '\r' && !c.emptyLine() { // RFC 9112 §2.2
+		return partial
+	}
+	head := ws.in[ws.r:ws.w]
+	end, err := headEnd(head, ws.seen)
+	if err == nil && end < 0 && len(head) >= c.srv.Limits.HeaderBytes || end > c.srv.Limits.HeaderBytes {
+		err = c.tooLarge(head)
+	}
+	if err == nil && end < 0 {
+		if ws.seen == 0 {
+			c.progress.enter(reading)
+		}
+		ws.seen = len(head)
+		c.room()
+		return partial
+	}
+	ws.seen = 0
+	if err == nil {
+		ws.x.Reset(c.info, &c.life, c)
+		err = parseRequest(&ws.x, &ws.f, head[:end:end], &c.srv.Limits)
+	} else {
+		ws.x.Reset(c.info, &c.life, c)
+	}
+	if err != nil {
+		c.refuse(err)
+		return leave
+	}
+	return c.begin(end)
+}
+
+// tooLarge tells a long target from a long header.
+func (c *conn1) tooLarge(head []byte) error {
+	for _, b := range head {
+		if b == '\n' {
+			return ruleHeaderSize
+		}
+	}
+	return ruleTargetLong
+}
+
+// emptyLine skips one empty line before a request. False: it has not all arrived.
+func (c *conn1) emptyLine() bool {
+	ws := c.ws
+	if ws.w-ws.r < 2 {
+		return false
+	}
+	if ws.in[ws.r+1] == '\n' && ws.w-ws.r > 2 {
+		ws.r += 2
+	}
+	return true
+}
+
+// room makes space for the rest of a head.
+func (c *conn1) room() {
+	ws := c.ws
+	if ws.w < len(ws.in) {
+		return
+	}
+	if ws.r > 0 {
+		ws.w = copy(ws.in, ws.in[ws.r:ws.w])
+		ws.r = 0
+		return
+	}
+	in := make([]byte, min(2*len(ws.in), c.srv.Limits.HeaderBytes+headBuffer))
+	ws.w = copy(in, ws.in[:ws.w])
+	ws.in = in
+}
+
+// begin starts the exchange whose head is in[r:r+end].
+func (c *conn1) begin(end int) outcome {
+	ws := c.ws
+	r := &ws.x.Request
+	r.Scheme = c.srv.Scheme
+	mode := byNothing
+	if r.Length > 0 {
+		mode = byLength
+	} else if r.Length < 0 {
+		mode = byChunks
+	}
+	base := ws.r + end
+	ws.body.begin(c, ws.in, base, ws.w, mode, max(r.Length, 0), &r.Trailer)
+	if mode != byNothing {
+		r.Body = &ws.body
+	}
+	c.answered = false
+	if _, whole := ws.body.Whole(); !whole || r.Upgrade != nil {
+		if !whole {
+			c.intake.enter(busy)
+		}
+		c.outside = true
+		return leave
+	}
+	c.run()
+	if c.closing {
+		return leave
+	}
+	return answered
+}
+
+// run answers the exchange that begin prepared, and leaves behind it what was read past its end.
+func (c *conn1) run() {
+	ws := c.ws
+	x := &ws.x
+	c.served++
+	x.Record.Start = clock.Now()
+	c.life.Begin()
+	c.progress.enter(busy)
+	if err := c.handle(x); err != nil {
+		x.ResetResponse()
+		c.rescue(x, err)
+	}
+	c.respond(x)
+	c.finish(x)
+}
+
+// handle calls the handler, and makes an error of a panic.
+func (c *conn1) handle(x *exchange.Exchange) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = exchange.Internal.Withf("panic: %v", p)
+			c.srv.Logger.Error("panic in a handler", "panic", p, "stack", stack())
+		}
+	}()
+	return c.srv.Handler.Handle(x)
+}
+
+func stack() string { return string(debug.Stack()) }
+
+// rescue turns an error into a response. A request that was not understood ends the connection.
+func (c *conn1) rescue(x *exchange.Exchange, err error) {
+	if c.life.Err() != nil {
+		err = exchange.ClientAbort.With(err)
+	}
+	exchange.Rescue(x, err)
+	if k := x.Record.Kind; k == exchange.BadRequest || k == exchange.ClientAbort || k == exchange.ClientTimeout {
+		c.closing = true
+	}
+}
+
+// refuse answers a message that cannot be understood, and ends the connection.
+func (c *conn1) refuse(err error) {
+	x := &c.ws.x
+	c.ws.body.incoming, c.ws.body.count, c.answered = incoming{}, 0, false
+	c.progress.enter(busy)
+	x.Record.Start = clock.Now()
+	x.Request.Scheme = c.srv.Scheme
+	c.life.Begin()
+	if rule, ok := err.(*Rule); ok && c.srv.Refused != nil {
+		c.srv.Refused(rule.Name)
+	}
+	exchange.Rescue(x, err)
+	c.closing, c.lingering = true, true
+	c.served++
+	c.respond(x)
+	c.finish(x)
+}
+
+// finish ends the exchange: the record is complete, and the connection is ready for the next.
+func (c *conn1) finish(x *exchange.Exchange) {
+	ws := c.ws
+	x.Response.Close()
+	c.life.End()
+	c.leftover()
+	x.Record.Duration = clock.Now() - x.Record.Start
+	x.Record.RequestBytes = ws.body.count
+	if o := c.srv.Observer; o != nil {
+		o.Observe(x)
+	}
+	ws.body.release()
+	x.Free()
+	c.progress.enter(idle)
+}
+
+// leftover moves what was read past the end of the request to where the next one is looked for, and
+// settles whether there can be a next one. An unread body is drained if it is short.
+func (c *conn1) leftover() {
+	ws := c.ws
+	if c.closing {
+		return
+	}
+	if !ws.body.drain() {
+		c.closing, c.lingering = true, true
+		return
+	}
+	in := &ws.body.incoming
+	if in.large == nil {
+		ws.r, ws.w = in.r, in.w
+		return
+	}
+	if rest := in.buf[in.r:in.w]; len(rest) > len(ws.in) {
+		c.closing = true
+	} else {
+		ws.r, ws.w = 0, copy(ws.in, rest)
+	}
+}
+
+// lost notes how a connection ended between requests. A head that came too slowly is answered.
+func (c *conn1) lost(err error) {
+	ws := c.ws
+	if ws == nil || ws.r == ws.w || !c.expired.Load() {
+		return
+	}
+	ws.x.Reset(c.info, &c.life, c)
+	c.io.Resume()
+	c.refuse(exchange.ClientTimeout.With(err))
+}

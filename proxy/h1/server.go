@@ -1,0 +1,148 @@
+package h1
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/pergola-mesh/pergola/internal/sweep"
+	"github.com/pergola-mesh/pergola/proxy/exchange"
+	"github.com/pergola-mesh/pergola/proxy/listen"
+)
+
+// Timeouts of a server's connections. They measure progress, coarsely (package sweep): the time
+// that nothing moved, not the time that a message takes. Zero means never.
+type Timeouts struct {
+	Header time.Duration // a whole request head, from its first byte: this one is absolute
+	Body   time.Duration // the next bytes of a request body
+	Write  time.Duration // the client takes the next bytes of a response
+	Idle   time.Duration // the next request on a kept connection
+}
+
+// DefaultTimeouts are those of an unconfigured entry point.
+var DefaultTimeouts = Timeouts{Header: 10 * time.Second, Body: 30 * time.Second, Write: 30 * time.Second, Idle: 60 * time.Second}
+
+// Server turns connections into exchanges. Its fields are set before the first Serve.
+type Server struct {
+	Handler  exchange.Handler
+	Observer exchange.Observer // told of every finished exchange; may be nil
+	Limits   Limits
+	Timeouts Timeouts
+	// MaxRequests and MaxAge end a kept connection, with Connection: close on its last response.
+	// Zero means no limit.
+	MaxRequests int
+	MaxAge      time.Duration
+	// Scheme of the requests: "http" or "https".
+	Scheme string
+	// Refused is told of every message that was refused, by the name of its rule; may be nil.
+	Refused func(rule string)
+	Logger  *slog.Logger
+
+	sweeper  sweep.Sweeper
+	active   atomic.Int64
+	draining atomic.Bool
+	killed   atomic.Bool
+}
+
+// Serve owns conn until it ends, on the caller's goroutine, and closes it. info is the connection's;
+// it must not change any more.
+func (s *Server) Serve(conn *listen.Conn, info *exchange.Conn) {
+	c := &conn1{srv: s, io: conn, info: info}
+	s.active.Add(1)
+	c.ticket = s.sweeper.Add(c)
+	defer func() {
+		if p := recover(); p != nil {
+			s.Logger.Error("panic outside a handler", "panic", p, "stack", stack())
+			conn.Abort()
+		}
+		s.sweeper.Remove(c.ticket)
+		c.giveBack()
+		conn.Close()
+		s.active.Add(-1)
+	}()
+	c.serve()
+}
+
+// Active is the number of connections being served.
+func (s *Server) Active() int { return int(s.active.Load()) }
+
+// Drain lets every connection finish what it is doing, says Connection: close on the last responses,
+// ends idle connections, and returns when none is left or ctx ends. What is left then is cut by Kill.
+func (s *Server) Drain(ctx context.Context) error {
+	s.draining.Store(true)
+	return s.wait(ctx)
+}
+
+// Kill cuts every connection and waits for their goroutines.
+func (s *Server) Kill(ctx context.Context) error {
+	s.draining.Store(true)
+	s.killed.Store(true)
+	return s.wait(ctx)
+}
+
+func (s *Server) wait(ctx context.Context) error {
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for s.active.Load() > 0 {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
+	return nil
+}
+
+// drainIdle is how long a connection may be idle while draining before it is closed: a client that
+// is about to use it gets that long to be told Connection: close instead.
+const drainIdle = time.Second
+
+// Sweep is the connection's timer.
+func (c *conn1) Sweep(now int64) {
+	s := c.srv
+	ph, still := c.progress.stuck(now)
+	if s.killed.Load() {
+		c.life.Cancel(exchange.Draining)
+		c.io.Interrupt()
+		c.io.InterruptWrite()
+		return
+	}
+	over := func(limit time.Duration) bool { return limit > 0 && still > int64(limit) }
+	switch ph {
+	case idle:
+		if over(s.Timeouts.Idle) || s.draining.Load() && over(drainIdle) {
+			c.io.Interrupt()
+		}
+	case reading:
+		if over(s.Timeouts.Header) {
+			c.expired.Store(true)
+			c.io.Interrupt()
+		}
+	case writing:
+		if over(s.Timeouts.Write) {
+			c.expired.Store(true)
+			c.io.InterruptWrite()
+		}
+	case busy:
+		// A client that half-closed after its body is complete has gone; before that, reading the
+		// body will tell.
+		if in, _ := c.intake.stuck(now); in == idle && c.io.PeerGone() {
+			c.life.Cancel(exchange.ClientAbort)
+		}
+	}
+	if in, still := c.intake.stuck(now); in == receiving && s.Timeouts.Body > 0 && still > int64(s.Timeouts.Body) {
+		c.expired.Store(true)
+		c.io.Interrupt()
+	}
+}
+
+// fault names the error that ended a connection's read or write.
+func (c *conn1) fault(err error) exchange.Kind {
+	if c.expired.Load() || errors.Is(err, os.ErrDeadlineExceeded) && !c.srv.killed.Load() {
+		return exchange.ClientTimeout
+	}
+	return exchange.ClientAbort
+}

@@ -1,0 +1,127 @@
+package h1
+
+import (
+	"errors"
+	"io"
+	"sync"
+
+	"github.com/pergola-mesh/pergola/proxy/exchange"
+	"github.com/pergola-mesh/pergola/proxy/listen"
+)
+
+// tunnel answers with a change of protocol and relays bytes both ways until both ends have closed.
+// RFC 9110 §7.8.
+func (c *conn1) tunnel(x *exchange.Exchange) {
+	ws, t := c.ws, x.Response.Tunnel
+	c.closing = true
+	if c.io.Inside() {
+		c.cut(x, exchange.Internal.Withf("a change of protocol that the client did not ask for"))
+		return
+	}
+	out := appendStatusLine(ws.out[:0], x.Response.Status)
+	out = x.Response.Header.AppendTo(out)
+	if x.Response.Status == 101 {
+		out = append(out, "Connection: Upgrade\r\nUpgrade: "...)
+		out = append(out, x.Response.Upgrade...)
+		out = append(out, crlf...)
+	}
+	c.progress.enter(writing)
+	if err := c.send(append(out, crlf...), nil); err != nil {
+		c.cut(x, err)
+		return
+	}
+	c.progress.enter(tunnelled)
+	c.io.Unread(ws.in[ws.body.r:ws.body.w]) // what the client sent behind its request
+	ws.body.r, ws.body.w = 0, 0
+	if c.life.Bind(tunnelCanceler{c.io, t}) != nil {
+		return
+	}
+	defer c.life.Bind(nil)
+	var up sync.WaitGroup
+	up.Go(func() {
+		var err error
+		if x.Record.RequestBytes, err = relay(c.io, t); err != nil {
+			t.Close()
+		} else {
+			t.CloseWrite()
+		}
+	})
+	var err error
+	if far, ok := t.(*upTunnel); ok {
+		x.Record.ResponseBytes, err = relay(far.call.u.conn, connWriter{c.io})
+	} else {
+		x.Record.ResponseBytes, err = copyAll(connWriter{c.io}, t)
+	}
+	if err != nil {
+		c.io.Interrupt()
+	} else {
+		c.io.CloseWrite()
+	}
+	up.Wait()
+	ws.body.count = x.Record.RequestBytes
+}
+
+type connWriter struct{ *listen.Conn }
+
+func (w connWriter) Write(p []byte) (int, error) {
+	if err := w.Conn.Write(p); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// tunnelCanceler ends a tunnel from outside.
+type tunnelCanceler struct {
+	near *listen.Conn
+	far  exchange.Tunnel
+}
+
+// Cancel interrupts both ends.
+func (t tunnelCanceler) Cancel(error) {
+	t.near.Interrupt()
+	t.near.InterruptWrite()
+	if far, ok := t.far.(*upTunnel); ok {
+		far.call.u.interrupt()
+	} else {
+		t.far.Close()
+	}
+}
+
+var relayBuffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
+
+// relay copies what arrives on src to dst until src ends, and holds no buffer while nothing does.
+func relay(src *listen.Conn, dst io.Writer) (n int64, err error) {
+	lost := src.Loop(func() bool {
+		buf := relayBuffers.Get().(*[32 << 10]byte)
+		defer relayBuffers.Put(buf)
+		for {
+			m, rerr := src.Read(buf[:])
+			if rerr == listen.ErrWouldBlock {
+				return false
+			}
+			if m > 0 {
+				n += int64(m)
+				if _, err = dst.Write(buf[:m]); err != nil {
+					return true
+				}
+			}
+			if rerr != nil {
+				if rerr != io.EOF {
+					err = rerr
+				}
+				return true
+			}
+			if m < len(buf) && src.Inside() && !src.Ahead() {
+				return false
+			}
+		}
+	})
+	return n, errors.Join(err, lost)
+}
+
+// copyAll is relay for what is not a connection of ours.
+func copyAll(dst io.Writer, src io.Reader) (int64, error) {
+	buf := relayBuffers.Get().(*[32 << 10]byte)
+	defer relayBuffers.Put(buf)
+	return io.CopyBuffer(dst, src, buf[:])
+}

@@ -1,0 +1,292 @@
+// Package listen is the edge between sockets and codecs: fused raw I/O, accepting with caps, the
+// PROXY protocol, and what can be asked of a peer from outside its goroutine.
+package listen
+
+import (
+	"errors"
+	"net"
+	"syscall"
+	"time"
+)
+
+// ErrWouldBlock is what Read answers inside Loop when there is nothing to read yet. The step must
+// then return false.
+var ErrWouldBlock = errors.New("would block")
+
+// Conn is a connection with fused I/O: where the platform allows it, a whole keep-alive loop runs
+// inside one RawConn.Read callback, so that a request costs one read and one write and no probe for
+// EAGAIN. On other platforms and for other kinds of net.Conn the same methods work on plain
+// blocking calls.
+//
+// The descriptor's read lock is held inside Loop: a step must never wait for its own connection, nor
+// close it. It returns true first and goes on outside.
+type Conn struct {
+	net net.Conn
+	raw syscall.RawConn // nil on the portable path
+	fd  uintptr         // valid while inside
+	in  bool            // inside Loop, on the fused path
+
+	step     func() bool
+	loopFn   func(uintptr) bool
+	callFn   func(uintptr) bool
+	call     call
+	writeFn  func(uintptr) bool
+	writing  [2][]byte
+	writeErr error
+	ahead    []byte // bytes read before the codec came: what a PROXY header or a sniffer left
+}
+
+// call is the state of one Call.
+type call struct {
+	out, in []byte
+	sent    bool
+	n       int
+	err     error
+}
+
+// NewConn wraps c. ahead, if any, is returned by the first reads.
+func NewConn(c net.Conn, ahead []byte) *Conn {
+	lc := &Conn{net: c, ahead: ahead}
+	if fused {
+		if sc, ok := c.(syscall.Conn); ok {
+			if raw, err := sc.SyscallConn(); err == nil {
+				lc.raw = raw
+			}
+		}
+	}
+	return lc
+}
+
+// Unread makes p, which is kept, the next thing that is read.
+func (c *Conn) Unread(p []byte) { c.ahead = append(p[:len(p):len(p)], c.ahead...) }
+
+// Ahead reports whether there are bytes that were read before.
+func (c *Conn) Ahead() bool { return len(c.ahead) > 0 }
+
+// Inside reports whether the caller is inside a fused Loop, where it must not wait for this connection.
+func (c *Conn) Inside() bool { return c.in }
+
+// Net is the connection below.
+func (c *Conn) Net() net.Conn { return c.net }
+
+// Fused reports whether the fused path is in use.
+func (c *Conn) Fused() bool { return c.raw != nil }
+
+// Loop runs step whenever the connection may have something to read, until step returns true. A
+// step reads until ErrWouldBlock or a read that did not fill its buffer, and then returns false.
+// The error is the connection's: a deadline that passed, or that it was closed.
+func (c *Conn) Loop(step func() bool) error {
+	if c.raw == nil {
+		for !step() {
+		}
+		return nil
+	}
+	c.step = step
+	if c.loopFn == nil {
+		c.loopFn = func(fd uintptr) bool {
+			c.fd, c.in = fd, true
+			done := c.step()
+			c.in = false
+			return done
+		}
+	}
+	return c.raw.Read(c.loopFn)
+}
+
+// Read reads once. Inside a fused Loop it answers ErrWouldBlock rather than wait.
+func (c *Conn) Read(p []byte) (int, error) {
+	if len(c.ahead) > 0 {
+		n := copy(p, c.ahead)
+		if c.ahead = c.ahead[n:]; len(c.ahead) == 0 {
+			c.ahead = nil
+		}
+		return n, nil
+	}
+	if !c.in {
+		return c.net.Read(p)
+	}
+	return rawRead(c.fd, p)
+}
+
+// Write writes all of p, and waits as long as the write deadline lets it.
+func (c *Conn) Write(p []byte) error { return c.Write2(p, nil) }
+
+// Write2 writes all of a and then b, in one system call if the socket takes it.
+func (c *Conn) Write2(a, b []byte) error {
+	if c.raw == nil {
+		return c.writePortable(a, b)
+	}
+	if c.in {
+		n, err := rawWrite2(c.fd, a, b)
+		if err != nil && err != ErrWouldBlock {
+			return err
+		}
+		if n == len(a)+len(b) {
+			return nil
+		}
+		a, b = cut(a, b, n)
+	}
+	if c.writeFn == nil {
+		c.writeFn = func(fd uintptr) bool {
+			for {
+				n, err := rawWrite2(fd, c.writing[0], c.writing[1])
+				c.writing[0], c.writing[1] = cut(c.writing[0], c.writing[1], n)
+				if err == ErrWouldBlock {
+					return false
+				}
+				if err != nil || len(c.writing[0])+len(c.writing[1]) == 0 {
+					c.writeErr = err
+					return true
+				}
+			}
+		}
+	}
+	c.writing[0], c.writing[1], c.writeErr = a, b, nil
+	err := c.raw.Write(c.writeFn)
+	c.writing = [2][]byte{}
+	if err == nil {
+		err = c.writeErr
+	}
+	return err
+}
+
+func (c *Conn) writePortable(a, b []byte) error {
+	if len(b) == 0 {
+		_, err := c.net.Write(a)
+		return err
+	}
+	bufs := net.Buffers{a, b}
+	_, err := bufs.WriteTo(c.net)
+	return err
+}
+
+// cut drops the first n bytes of a then b.
+func cut(a, b []byte, n int) ([]byte, []byte) {
+	if n <= 0 {
+		return a, b
+	}
+	if n < len(a) {
+		return a[n:], b
+	}
+	return nil, b[n-len(a):]
+}
+
+// Call writes out and reads the beginning of the answer into in: one wait, no probe. It is for a
+// clean connection, one on which nothing unread has arrived. The count of a failed call is 0;
+// sent says whether any byte of out may have left.
+func (c *Conn) Call(out, in []byte) (n int, sent bool, err error) {
+	if c.raw == nil {
+		if _, err = c.net.Write(out); err != nil {
+			return 0, true, err
+		}
+		n, err = c.net.Read(in)
+		return n, true, err
+	}
+	if c.callFn == nil {
+		c.callFn = c.callStep
+	}
+	c.call = call{out: out, in: in}
+	err = c.raw.Read(c.callFn)
+	n, sent = c.call.n, c.call.sent
+	if err == nil {
+		err = c.call.err
+	}
+	c.call = call{}
+	return n, sent, err
+}
+
+func (c *Conn) callStep(fd uintptr) bool {
+	k := &c.call
+	if !k.sent {
+		k.sent = true
+		n, err := rawWrite2(fd, k.out, nil)
+		switch {
+		case err == nil && n == len(k.out):
+			return false
+		case err != nil && err != ErrWouldBlock:
+			k.err, k.sent = err, false // the connection was dead already: nothing left
+			return true
+		}
+		// The socket is full: go on in the ordinary way, and wait for the answer as usual.
+		if k.err = c.Write2(k.out[n:], nil); k.err != nil {
+			return true
+		}
+	}
+	k.n, k.err = rawRead(fd, k.in)
+	if k.err == ErrWouldBlock {
+		k.err = nil
+		return false
+	}
+	return true
+}
+
+// Close closes the connection. Never from inside Loop.
+func (c *Conn) Close() error { return c.net.Close() }
+
+// CloseWrite ends the sending direction, where the connection can.
+func (c *Conn) CloseWrite() error {
+	if cw, ok := c.net.(interface{ CloseWrite() error }); ok {
+		return cw.CloseWrite()
+	}
+	return nil
+}
+
+// Abort makes a later Close reset the connection, so that the peer cannot take what it got for whole.
+func (c *Conn) Abort() {
+	if t, ok := c.net.(interface{ SetLinger(int) error }); ok {
+		t.SetLinger(0)
+	}
+}
+
+var past = time.Unix(1, 0)
+
+// Interrupt makes reads that wait, now and later, fail. From any goroutine.
+func (c *Conn) Interrupt() { c.net.SetReadDeadline(past) }
+
+// InterruptWrite makes writes that wait, now and later, fail. From any goroutine.
+func (c *Conn) InterruptWrite() { c.net.SetWriteDeadline(past) }
+
+// Resume takes Interrupt and InterruptWrite back.
+func (c *Conn) Resume() { c.net.SetDeadline(time.Time{}) }
+
+// PeerGone reports whether the peer has closed or reset the connection, as far as can be seen
+// without reading. From any goroutine. Where the platform cannot tell it is false.
+func (c *Conn) PeerGone() bool {
+	if c.raw == nil {
+		return peerGonePortable(c.net)
+	}
+	gone := false
+	if err := c.raw.Control(func(fd uintptr) { gone = peerGone(fd) }); err != nil {
+		return true
+	}
+	return gone
+}
+
+// Dirty reports whether an idle connection is unfit for use: closed by the peer, or with bytes
+// waiting that nobody asked for.
+func (c *Conn) Dirty() bool {
+	if c.raw == nil {
+		return peerGonePortable(c.net)
+	}
+	dirty := false
+	if err := c.raw.Control(func(fd uintptr) { dirty = readable(fd) }); err != nil {
+		return true
+	}
+	return dirty
+}
+
+func peerGonePortable(c net.Conn) bool {
+	sc, ok := c.(syscall.Conn)
+	if !ok {
+		return false
+	}
+	raw, err := sc.SyscallConn()
+	if err != nil {
+		return false
+	}
+	gone := false
+	if err := raw.Control(func(fd uintptr) { gone = peerGone(fd) }); err != nil {
+		return true
+	}
+	return gone
+}

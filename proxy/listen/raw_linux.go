@@ -1,0 +1,78 @@
+package listen
+
+import (
+	"io"
+	"syscall"
+	"unsafe"
+)
+
+// fused says whether connections use the fused path on this platform.
+const fused = true
+
+// rawRead reads once without waiting. io.EOF at the end, ErrWouldBlock when there is nothing yet.
+func rawRead(fd uintptr, p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, io.ErrShortBuffer
+	}
+	for {
+		n, errno := sysRead(fd, p)
+		switch {
+		case errno == 0 && n > 0:
+			return n, nil
+		case errno == 0:
+			return 0, io.EOF
+		case errno == syscall.EAGAIN:
+			return 0, ErrWouldBlock
+		case errno != syscall.EINTR:
+			return 0, errno
+		}
+	}
+}
+
+// rawWrite2 writes a and b once without waiting: how much went, and ErrWouldBlock when the socket
+// is full.
+func rawWrite2(fd uintptr, a, b []byte) (int, error) {
+	for {
+		n, errno := sysWrite(fd, a, b)
+		switch errno {
+		case 0:
+			return n, nil
+		case syscall.EAGAIN:
+			return 0, ErrWouldBlock
+		case syscall.EINTR:
+		default:
+			return 0, errno
+		}
+	}
+}
+
+type pollFd struct {
+	fd      int32
+	events  int16
+	revents int16
+}
+
+const (
+	pollIn    = 0x1
+	pollErr   = 0x8
+	pollHup   = 0x10
+	pollRdHup = 0x2000
+)
+
+// poll asks which of events hold on fd now. poll(2).
+func poll(fd uintptr, events int16) int16 {
+	p := pollFd{fd: int32(fd), events: events}
+	var zero syscall.Timespec
+	_, _, errno := syscall.RawSyscall6(syscall.SYS_PPOLL, uintptr(unsafe.Pointer(&p)), 1,
+		uintptr(unsafe.Pointer(&zero)), 0, 0, 0)
+	if errno != 0 {
+		return 0
+	}
+	return p.revents
+}
+
+func peerGone(fd uintptr) bool { return poll(fd, pollRdHup)&(pollRdHup|pollHup|pollErr) != 0 }
+
+func readable(fd uintptr) bool {
+	return poll(fd, pollIn|pollRdHup)&(pollIn|pollRdHup|pollHup|pollErr) != 0
+}
