@@ -1,0 +1,108 @@
+package file
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+
+	"github.com/pergola-mesh/pergola/config/dynamic"
+	"github.com/pergola-mesh/pergola/config/load"
+)
+
+// maxSize is the longest file that is read, and the longest text a template may make, in bytes.
+const maxSize = 64 << 20
+
+// file is one file: its last good version, and what is wrong with its present one.
+type file struct {
+	path    string
+	sum     [sha256.Size]byte // of the text last decoded
+	objects load.Objects
+	good    load.Decoded
+	fault   *dynamic.Problem
+}
+
+// read brings the file up to date. It reports whether the file is not there.
+func (f *file) read(s *source) (gone bool) {
+	content, err := readFile(f.path)
+	if err != nil {
+		f.fail(0, fmt.Sprintf("cannot be read%s: %v", f.stays(), err))
+		return errors.Is(err, fs.ErrNotExist)
+	}
+	text, rendered, err := render(content)
+	if err != nil {
+		var te *templateError
+		if errors.As(err, &te) {
+			f.fail(te.line, "template"+f.stays()+": "+te.message)
+		} else {
+			f.fail(0, "template"+f.stays()+": "+err.Error())
+		}
+		return false
+	}
+	name := f.path
+	if rendered {
+		name += " (rendered)" // lines count in what the template made
+		if s.config.DebugLogGeneratedTemplate {
+			s.log.Debug("Template rendered", "file", f.path, "content", string(text))
+		}
+	}
+	f.decode(name, text)
+	return false
+}
+
+func (f *file) decode(name string, text []byte) {
+	sum := sha256.Sum256(text)
+	if sum == f.sum && f.good.Config != nil && f.fault == nil {
+		return
+	}
+	format, ok := load.FormatOf(f.path)
+	if !ok || format == load.JSON {
+		f.fail(0, "must end in .toml, .yaml or .yml")
+		return
+	}
+	decoded := f.objects.Decode(name, text, format)
+	if decoded.Config == nil {
+		p := decoded.Problems[0]
+		p.Message += f.stays()
+		f.fault = &p
+		return
+	}
+	f.sum, f.good, f.fault = sum, decoded, nil
+}
+
+func (f *file) fail(line int, message string) {
+	f.fault = &dynamic.Problem{Source: f.path, Line: line, Message: message}
+}
+
+// stays says what becomes of the version before, if there was one.
+func (f *file) stays() string {
+	if f.good.Config == nil {
+		return ""
+	}
+	return " (the version before stays)"
+}
+
+// readFile reads a regular file of at most maxSize bytes.
+func readFile(path string) ([]byte, error) {
+	info, err := os.Stat(path) // before opening: opening a pipe would block
+	switch {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, errors.New("not a regular file")
+	case info.Size() > maxSize:
+		return nil, fmt.Errorf("is larger than %d MiB", maxSize>>20)
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	content, err := io.ReadAll(io.LimitReader(file, maxSize+1))
+	if err == nil && len(content) > maxSize {
+		err = fmt.Errorf("is larger than %d MiB", maxSize>>20)
+	}
+	return content, err
+}

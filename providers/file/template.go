@@ -1,0 +1,65 @@
+package file
+
+import (
+	"bytes"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"text/template"
+	"unicode"
+
+	"github.com/Masterminds/sprig/v3"
+)
+
+// functions are sprig's, and the two that Traefik has beside or instead.
+var functions = sync.OnceValue(func() template.FuncMap {
+	f := sprig.TxtFuncMap()
+	f["split"] = strings.Split
+	f["normalize"] = func(s string) string { // letters and digits, joined by dashes
+		return strings.Join(strings.FieldsFunc(s, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsNumber(r) }), "-")
+	}
+	return f
+})
+
+// templateError is a template that does not parse or run.
+type templateError struct {
+	line    int
+	message string
+}
+
+func (e *templateError) Error() string { return fmt.Sprintf("line %d: %s", e.line, e.message) }
+
+var templatePlace = regexp.MustCompile(`^template: file:(\d+)(?::\d+)?: `)
+
+// render runs content as a template. Text without {{ is returned as it is.
+func render(content []byte) (text []byte, rendered bool, err error) {
+	if !bytes.Contains(content, []byte("{{")) {
+		return content, false, nil
+	}
+	t, err := template.New("file").Funcs(functions()).Parse(string(content))
+	var out limitedBuffer
+	if err == nil {
+		err = t.Execute(&out, nil)
+	}
+	if err != nil {
+		e := &templateError{message: err.Error()}
+		if m := templatePlace.FindStringSubmatch(e.message); m != nil {
+			e.line, _ = strconv.Atoi(m[1])
+			e.message = strings.TrimPrefix(e.message, m[0])
+		}
+		return nil, false, e
+	}
+	return out.Bytes(), true, nil
+}
+
+// limitedBuffer refuses to grow beyond maxSize.
+type limitedBuffer struct{ bytes.Buffer }
+
+func (b *limitedBuffer) Write(p []byte) (int, error) {
+	if b.Len()+len(p) > maxSize {
+		return 0, fmt.Errorf("makes more than %d MiB", maxSize>>20)
+	}
+	return b.Buffer.Write(p)
+}
