@@ -4,6 +4,7 @@ package addprefix
 import (
 	"errors"
 
+	"github.com/pergola-mesh/pergola/internal/urlpath"
 	"github.com/pergola-mesh/pergola/middlewares/internal/pathedit"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
 )
@@ -19,7 +20,7 @@ func New(config Config) (exchange.Middleware, error) {
 	if config.Prefix == "" {
 		return nil, errors.New("prefix is empty: set it to what is to be added, such as /api")
 	}
-	prefix := pathedit.Encode(config.Prefix)
+	prefix := urlpath.Literal(config.Prefix)
 	return func(next exchange.Handler) exchange.Handler { return &handler{prefix, next} }, nil
 }
 

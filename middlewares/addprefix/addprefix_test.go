@@ -13,7 +13,7 @@ func TestAddPrefix(t *testing.T) {
 		{"/a", "/", "/a/"},
 		{"a", "/b?x=1", "/a/b?x=1"},
 		{"/a/", "/b", "/a/b"},
-		{"/a b", "/c%2fd", "/a%20b/c%2fd"},
+		{"/a b", "/c%2Fd", "/a%20b/c%2Fd"},
 	} {
 		m, err := addprefix.New(addprefix.Config{Prefix: c.prefix})
 		if err != nil {

@@ -5,6 +5,7 @@ package replacepath
 import (
 	"errors"
 
+	"github.com/pergola-mesh/pergola/internal/urlpath"
 	"github.com/pergola-mesh/pergola/middlewares/internal/pathedit"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
 )
@@ -22,7 +23,7 @@ func New(config Config) (exchange.Middleware, error) {
 	if config.Path == "" {
 		return nil, errors.New("path is empty: set it to the path that replaces the request's")
 	}
-	path := pathedit.Encode(config.Path)
+	path := urlpath.Literal(config.Path)
 	return func(next exchange.Handler) exchange.Handler { return &handler{path, next} }, nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"strings"
 
+	"github.com/pergola-mesh/pergola/internal/urlpath"
 	"github.com/pergola-mesh/pergola/middlewares/internal/pathedit"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
 )
@@ -22,7 +23,7 @@ type Config struct {
 func New(config Config) (exchange.Middleware, error) {
 	prefixes := make([]prefix, len(config.Prefixes))
 	for i, text := range config.Prefixes {
-		prefixes[i] = prefix{pathedit.Encode(text), strings.TrimSpace(text)}
+		prefixes[i] = prefix{urlpath.Literal(text), strings.TrimSpace(text)}
 	}
 	return func(next exchange.Handler) exchange.Handler { return &handler{prefixes, next} }, nil
 }

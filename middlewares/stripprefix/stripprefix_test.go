@@ -21,7 +21,7 @@ func TestStripPrefix(t *testing.T) {
 		{[]string{"/x", "/a", "/a/b"}, "/a/b", "/b", "/a"},
 		{[]string{"/x"}, "/a", "/a", ""},
 		{[]string{"/A"}, "/a", "/a", ""},
-		{[]string{"/a"}, "/a/b%2fc", "/b%2fc", "/a"},
+		{[]string{"/a"}, "/a/b%2Fc", "/b%2Fc", "/a"},
 		{[]string{"/a b"}, "/a%20b/c", "/c", "/a b"},
 		{nil, "/a", "/a", ""},
 	} {
