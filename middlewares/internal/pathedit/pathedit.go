@@ -41,32 +41,17 @@ func Cut(r *exchange.Request, n int) error {
 }
 
 // sanitized reports whether a path in normal form has neither dot segments nor empty ones.
-func sanitized(path []byte) bool {
-	for i, c := range path {
-		if c != '/' {
-			continue
-		}
-		if rest := path[i+1:]; len(rest) > 0 && (rest[0] == '/' || isDots(segment(rest))) {
-			return false
-		}
-	}
-	return true
-}
+func sanitized(path []byte) bool { return !bytes.Contains(path, []byte("//")) && !hasDots(path) }
 
 func hasDots(path []byte) bool {
-	for s := range bytes.SplitSeq(path, []byte("/")) {
-		if isDots(s) {
+	for len(path) > 0 {
+		segment, rest, _ := bytes.Cut(path, []byte("/"))
+		if isDots(segment) {
 			return true
 		}
+		path = rest
 	}
 	return false
-}
-
-func segment(rest []byte) []byte {
-	if i := bytes.IndexByte(rest, '/'); i >= 0 {
-		return rest[:i]
-	}
-	return rest
 }
 
 func isDots(segment []byte) bool { return string(segment) == "." || string(segment) == ".." }
