@@ -9,7 +9,7 @@ type rule struct {
 	// if siblings is set.
 	own      []string
 	siblings bool
-	// modules are the import path prefixes that it may import from elsewhere; nil is none, any is all.
+	// modules are the import path prefixes that it may import from elsewhere; nil is none, everything is all.
 	modules []string
 	// never are standard packages that it must do without.
 	never []string
@@ -22,8 +22,8 @@ const leaves = "leaves"
 // notLeaves are the packages of internal that are none.
 var notLeaves = []string{"internal/app/...", "internal/arch", "internal/whoami"}
 
-// any allows every module.
-var any = []string{""}
+// everything allows every module.
+var everything = []string{""}
 
 // sockets are the standard packages through which bytes get in and out.
 var sockets = []string{"net", "net/http/httputil", "net/rpc", "net/smtp", "crypto/tls", "syscall"}
@@ -31,7 +31,7 @@ var sockets = []string{"net", "net/http/httputil", "net/rpc", "net/smtp", "crypt
 var rules = []rule{
 	{packages: "cmd/...", own: []string{"internal/app", "internal/app/..."},
 		why: "a command is flags and signals: composition belongs to internal/app"},
-	{packages: "internal/app/...", own: []string{"..."}, siblings: true, modules: any,
+	{packages: "internal/app/...", own: []string{"..."}, siblings: true, modules: everything,
 		why: "internal/app composes the whole"},
 	{packages: "internal/arch", why: "arch holds tests only"},
 	{packages: "internal/whoami", modules: []string{"github.com/coder/websocket"},
@@ -39,9 +39,9 @@ var rules = []rule{
 	{packages: "internal/...", own: []string{leaves}, modules: []string{"golang.org/x/sys/"},
 		why: "leaves stand at the bottom: the standard library, the system, and each other"},
 
-	{packages: "config/dynamic", own: []string{leaves}, modules: any,
+	{packages: "config/dynamic", own: []string{leaves}, modules: everything,
 		why: "the dynamic configuration is data, known to providers and to the snapshot alone"},
-	{packages: "config/...", own: []string{leaves}, siblings: true, modules: any,
+	{packages: "config/...", own: []string{leaves}, siblings: true, modules: everything,
 		why: "configuration is data: it knows nothing of what will be made of it"},
 
 	{packages: "proxy/exchange/...", own: []string{leaves}, siblings: true,
@@ -52,46 +52,46 @@ var rules = []rule{
 	{packages: "proxy/route/...", own: []string{"proxy/exchange", leaves}, siblings: true,
 		why: "routing looks at the exchange alone"},
 	{packages: "proxy/h1/...", own: codec, siblings: true, modules: []string{"golang.org/x/sys/"}, why: codecWhy},
-	{packages: "proxy/h2/...", own: codec, siblings: true, modules: any, why: codecWhy},
-	{packages: "proxy/h3/...", own: codec, siblings: true, modules: any, why: codecWhy},
+	{packages: "proxy/h2/...", own: codec, siblings: true, modules: everything, why: codecWhy},
+	{packages: "proxy/h3/...", own: codec, siblings: true, modules: everything, why: codecWhy},
 	{packages: "proxy/relay/...", own: codec, siblings: true, modules: []string{"golang.org/x/sys/"},
 		why: "relaying bytes needs connections and nothing above them"},
 	{packages: "proxy/upstream/...", own: []string{"proxy/h1", "proxy/h2", "proxy/h3", "proxy/exchange", "proxy/listen", leaves}, siblings: true,
-		modules: any,
+		modules: everything,
 		why:     "services stand on the codecs; what configures them is the snapshot's business"},
-	{packages: "proxy/snapshot/...", siblings: true, modules: any,
+	{packages: "proxy/snapshot/...", siblings: true, modules: everything,
 		own: []string{"proxy/...", "config/...", "middlewares", "middlewares/...", "telemetry/...", "identity/...", leaves},
 		why: "the snapshot turns configuration into a runtime; it must not know who sent it or who shows it"},
 
 	{packages: "middlewares/internal/...", own: []string{"proxy/exchange", leaves}, siblings: true,
-		modules: any, never: sockets, why: middlewareWhy},
+		modules: everything, never: sockets, why: middlewareWhy},
 	{packages: "middlewares", own: []string{"middlewares/...", "proxy/exchange", "config/dynamic", leaves},
-		modules: any, never: sockets,
+		modules: everything, never: sockets,
 		why: "the catalogue lists the middlewares, and builds one from its configuration"},
 	{packages: "middlewares/...", own: []string{"proxy/exchange", "middlewares/internal/...", leaves},
-		modules: any, never: sockets, why: middlewareWhy},
+		modules: everything, never: sockets, why: middlewareWhy},
 
-	{packages: "providers", own: []string{"config/...", "providers/...", leaves}, modules: any, why: providerWhy},
+	{packages: "providers", own: []string{"config/...", "providers/...", leaves}, modules: everything, why: providerWhy},
 	{packages: "providers/...", own: []string{"config/...", "providers", "providers/providertest", leaves},
-		siblings: false, modules: any, why: providerWhy},
+		siblings: false, modules: everything, why: providerWhy},
 
-	{packages: "telemetry/...", own: []string{"proxy/exchange", "config/...", leaves}, siblings: true, modules: any,
+	{packages: "telemetry/...", own: []string{"proxy/exchange", "config/...", leaves}, siblings: true, modules: everything,
 		why: "telemetry reads the exchange's record; whoever runs the exchange calls it"},
-	{packages: "identity/...", own: []string{"config/...", leaves}, siblings: true, modules: any,
+	{packages: "identity/...", own: []string{"config/...", leaves}, siblings: true, modules: everything,
 		why: "certificates and identities are found and kept apart from the connections that use them"},
 	{packages: "dashboard/...", own: []string{"proxy/snapshot", "proxy/exchange", "telemetry/...", "config/...", leaves},
-		siblings: true, modules: any,
+		siblings: true, modules: everything,
 		why: "the dashboard shows the snapshot and the telemetry, and reaches into nothing else"},
 	{packages: "plugins/...", own: []string{"proxy/exchange", "middlewares", "middlewares/internal/...", leaves},
-		siblings: true, modules: any,
+		siblings: true, modules: everything,
 		why: "a plugin is a middleware whose code comes from outside"},
 
-	{packages: "gateway/...", own: role, siblings: true, modules: any,
+	{packages: "gateway/...", own: role, siblings: true, modules: everything,
 		why: "the two roles share the core and nothing else: the gateway never imports the mesh proxy"},
-	{packages: "meshproxy/...", own: role, siblings: true, modules: any,
+	{packages: "meshproxy/...", own: role, siblings: true, modules: everything,
 		why: "the two roles share the core and nothing else: the mesh proxy never imports the gateway"},
 
-	{packages: "integration/...", own: []string{"internal/whoami"}, siblings: true, modules: any,
+	{packages: "integration/...", own: []string{"internal/whoami"}, siblings: true, modules: everything,
 		why: "black-box tests see the binary as a user does"},
 }
 
