@@ -20,6 +20,7 @@ type call struct {
 	out  []byte
 	buf  []byte
 	incoming
+	asks  bool     // the client waits for a 100
 	keep  bool     // the connection may be used again after a clean end
 	pump  *pump    // sends the request's body meanwhile; nil when it went with the head
 	bound bool     // u is bound to the exchange's life
@@ -66,9 +67,8 @@ func (k *call) ask() error {
 	}
 	k.bound = true
 	body, whole := exchange.WholeOf(x.Request.Body)
-	if x.Request.Continue {
-		whole = false
-	}
+	k.asks = x.Request.Continue
+	whole = whole && !k.asks
 	k.out = k.appendHead(k.out[:0], body, whole)
 	if whole && len(body) > 0 && len(body) <= headBuffer {
 		k.out = append(k.out, body...)
@@ -198,7 +198,7 @@ func (k *call) head(n int) error {
 		if interims++; interims > maxInterim {
 			return exchange.UpstreamProtocol.With(ruleInterimFlood)
 		}
-		if x.Informer != nil && (x.Response.Status != 100 || k.f.length < 0) {
+		if x.Informer != nil && (x.Response.Status != 100 || k.asks) {
 			if err := x.Informer.Inform(x.Response.Status, &x.Response.Header); err != nil {
 				return err
 			}
@@ -365,7 +365,7 @@ type upTunnel struct{ call *call }
 func (t *upTunnel) Read(p []byte) (int, error) { return t.call.u.conn.Read(p) }
 
 // Write writes to the server.
-func (t *upTunnel) Write(p []byte) (int, error) { return connWriter{t.call.u.conn}.Write(p) }
+func (t *upTunnel) Write(p []byte) (int, error) { return t.call.u.conn.Net().Write(p) }
 
 // CloseWrite ends the direction to the server.
 func (t *upTunnel) CloseWrite() error { return t.call.u.conn.CloseWrite() }

@@ -15,15 +15,22 @@ import (
 type requestBody struct {
 	incoming
 	c     *conn1
-	count int64 // bytes handed out
+	short bool         // there is so little of it, or all is there, that it can be read away
+	count atomic.Int64 // bytes handed out
+	// touched says that somebody has begun to read.
+	touched atomic.Bool
 	// closed says that nobody wants the rest: reads are interrupted.
 	closed atomic.Bool
 }
 
 func (b *requestBody) begin(c *conn1, buf []byte, base, w int, mode bodyMode, length int64, trailer *exchange.Header) {
 	b.incoming.begin(c.io, buf, base, w, mode, length, trailer)
-	b.c, b.count = c, 0
+	b.c = c
+	b.count.Store(0)
 	b.closed.Store(false)
+	b.touched.Store(false)
+	_, whole := b.whole()
+	b.short = whole || mode != byLength || length <= maxDrain
 }
 
 // Whole returns the body if all of it has arrived with the head.
@@ -33,6 +40,7 @@ func (b *requestBody) Whole() ([]byte, bool) { return b.whole() }
 // unless a server will do so (Request.Continue is then false).
 func (b *requestBody) Next() ([]byte, error) {
 	c := b.c
+	b.touched.Store(true)
 	if b.closed.Load() {
 		return nil, io.ErrClosedPipe
 	}
@@ -49,7 +57,7 @@ func (b *requestBody) Next() ([]byte, error) {
 	} else {
 		c.intake.enter(busy)
 	}
-	b.count += int64(len(p))
+	b.count.Add(int64(len(p)))
 	if err != nil && err != io.EOF {
 		if _, refused := err.(*Rule); !refused {
 			err = c.fault(err).With(err)
@@ -68,6 +76,14 @@ func (b *requestBody) Close() error {
 	return nil
 }
 
+// drainable reports whether the rest of the body is sure to come and short enough to read away.
+func (b *requestBody) drainable() bool {
+	if _, whole := b.whole(); whole {
+		return true
+	}
+	return b.err == nil && !b.closed.Load() && b.c.leave.Load() && (b.mode != byLength || b.left <= maxDrain)
+}
+
 // maxDrain is how much of an unwanted body is read to keep a connection, in bytes.
 const maxDrain = 256 << 10
 
@@ -78,11 +94,11 @@ func (b *requestBody) drain() bool {
 		return true
 	}
 	if p, whole := b.whole(); whole {
-		b.count += int64(len(p))
+		b.count.Add(int64(len(p)))
 		b.skip()
 		return true
 	}
-	if b.err != nil || b.closed.Load() || b.c.ws.x.Request.Continue || b.mode == byLength && b.left > maxDrain || b.c.io.Inside() {
+	if !b.drainable() || b.c.io.Inside() {
 		return false
 	}
 	b.c.intake.enter(receiving)

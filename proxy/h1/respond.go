@@ -83,16 +83,11 @@ func (c *conn1) settle(x *exchange.Exchange) {
 		s.MaxAge > 0 && x.Record.Start-c.began > int64(s.MaxAge) {
 		c.closing = true
 	}
-	b := &c.ws.body
-	if !b.over && (b.closed.Load() || x.Request.Continue || b.mode == byLength && b.left > maxDrain && !b.ready()) {
-		c.closing, c.lingering = true, true // tell the client before it sends more
+	// A body that nobody has begun to read, and that is too long to drain or may never come: tell the
+	// client now that the connection ends.
+	if b := &c.ws.body; !c.leave.Load() || !b.touched.Load() && !b.short {
+		c.closing, c.lingering = true, true
 	}
-}
-
-// ready reports whether the body is all there.
-func (b *requestBody) ready() bool {
-	_, whole := b.whole()
-	return whole
 }
 
 // frame builds the head of the response in ws.out and reports whether its body is chunked.
@@ -201,6 +196,9 @@ func (c *conn1) Inform(status int, h *exchange.Header) error {
 	defer c.informing.Unlock()
 	if c.answered {
 		return nil
+	}
+	if status == 100 {
+		c.leave.Store(true)
 	}
 	out := appendStatusLine(make([]byte, 0, 512), status)
 	if h != nil {

@@ -22,14 +22,15 @@ type conn1 struct {
 	expired  atomic.Bool
 	ticket   *sweep.Ticket
 
-	ws        *workspace // nil while idle
-	served    int        // requests so far
-	began     int64      // when the connection was accepted
-	closing   bool       // this exchange is the connection's last
-	outside   bool       // the next exchange runs outside the readiness callback
-	lingering bool       // the client may still be sending: do not reset what it has yet to read
-	informing sync.Mutex // orders an interim response of the body's reader before the final one
-	answered  bool       // the final response has begun
+	ws        *workspace  // nil while idle
+	served    int         // requests so far
+	began     int64       // when the connection was accepted
+	closing   bool        // this exchange is the connection's last
+	outside   bool        // the next exchange runs outside the readiness callback
+	lingering bool        // the client may still be sending: do not reset what it has yet to read
+	informing sync.Mutex  // orders an interim response of the body's reader before the final one
+	answered  bool        // the final response has begun
+	leave     atomic.Bool // the client was told to go on and send its body
 }
 
 // workspace is what an exchange in progress needs. It is pooled, so that idle connections hold none.
@@ -233,6 +234,7 @@ func (c *conn1) begin(end int) outcome {
 		r.Body = &ws.body
 	}
 	c.answered = false
+	c.leave.Store(!r.Continue)
 	if _, whole := ws.body.Whole(); !whole || r.Upgrade != nil {
 		if !whole {
 			c.intake.enter(busy)
@@ -290,7 +292,9 @@ func (c *conn1) rescue(x *exchange.Exchange, err error) {
 // refuse answers a message that cannot be understood, and ends the connection.
 func (c *conn1) refuse(err error) {
 	x := &c.ws.x
-	c.ws.body.incoming, c.ws.body.count, c.answered = incoming{}, 0, false
+	c.leave.Store(true)
+	c.ws.body.incoming, c.ws.body.short, c.answered = incoming{over: true}, true, false
+	c.ws.body.count.Store(0)
 	c.progress.enter(busy)
 	x.Record.Start = clock.Now()
 	x.Request.Scheme = c.srv.Scheme
@@ -312,7 +316,7 @@ func (c *conn1) finish(x *exchange.Exchange) {
 	c.life.End()
 	c.leftover()
 	x.Record.Duration = clock.Now() - x.Record.Start
-	x.Record.RequestBytes = ws.body.count
+	x.Record.RequestBytes = ws.body.count.Load()
 	if o := c.srv.Observer; o != nil {
 		o.Observe(x)
 	}

@@ -48,9 +48,9 @@ func (c *conn1) tunnel(x *exchange.Exchange) {
 	})
 	var err error
 	if far, ok := t.(*upTunnel); ok {
-		x.Record.ResponseBytes, err = relay(far.call.u.conn, connWriter{c.io})
+		x.Record.ResponseBytes, err = relay(far.call.u.conn, c.io.Net())
 	} else {
-		x.Record.ResponseBytes, err = copyAll(connWriter{c.io}, t)
+		x.Record.ResponseBytes, err = copyAll(c.io.Net(), t)
 	}
 	if err != nil {
 		c.io.Interrupt()
@@ -58,16 +58,7 @@ func (c *conn1) tunnel(x *exchange.Exchange) {
 		c.io.CloseWrite()
 	}
 	up.Wait()
-	ws.body.count = x.Record.RequestBytes
-}
-
-type connWriter struct{ *listen.Conn }
-
-func (w connWriter) Write(p []byte) (int, error) {
-	if err := w.Conn.Write(p); err != nil {
-		return 0, err
-	}
-	return len(p), nil
+	ws.body.count.Store(x.Record.RequestBytes)
 }
 
 // tunnelCanceler ends a tunnel from outside.

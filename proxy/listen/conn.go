@@ -108,7 +108,8 @@ func (c *Conn) Read(p []byte) (int, error) {
 	return rawRead(c.fd, p)
 }
 
-// Write writes all of p, and waits as long as the write deadline lets it.
+// Write writes all of p, and waits as long as the write deadline lets it. It is for the goroutine that
+// runs Loop, if one does; others write to Net.
 func (c *Conn) Write(p []byte) error { return c.Write2(p, nil) }
 
 // Write2 writes all of a and then b, in one system call if the socket takes it.
