@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/pergola-mesh/pergola/middlewares/addprefix"
+	"github.com/pergola-mesh/pergola/middlewares/basicauth"
 	"github.com/pergola-mesh/pergola/middlewares/chain"
 	"github.com/pergola-mesh/pergola/middlewares/headers"
 	"github.com/pergola-mesh/pergola/middlewares/ipallowlist"
@@ -24,6 +25,7 @@ import (
 // catalogue lists every kind. Adding one is a folder and a line here.
 var catalogue = []kind{
 	add("addPrefix", addprefix.New),
+	addWith("basicAuth", func(e Env, c basicauth.Config) (exchange.Middleware, error) { return basicauth.New(c, e.ReadFile) }),
 	addWith("chain", func(e Env, c chain.Config) (exchange.Middleware, error) { return chain.New(c, e.Middleware) }),
 	add("headers", headers.New),
 	add("ipAllowList", ipallowlist.New),
@@ -37,7 +39,7 @@ var catalogue = []kind{
 }
 
 // notBuilt are Traefik's kinds that this build does not have.
-var notBuilt = strings.Fields("basicAuth buffering circuitBreaker compress contentType digestAuth encodedCharacters " +
+var notBuilt = strings.Fields("buffering circuitBreaker compress contentType digestAuth encodedCharacters " +
 	"errors forwardAuth grpcWeb inFlightReq passTLSClientCert plugin rateLimit retry")
 
 // Env is what middlewares are built with.
