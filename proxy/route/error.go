@@ -1,0 +1,116 @@
+package route
+
+import (
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
+// SyntaxError is why a rule was rejected, and where.
+type SyntaxError struct {
+	// Rule is the whole rule, Offset the place in it, in bytes.
+	Rule   string
+	Offset int
+	// Message says what is wrong and, where that can be told, what to write instead.
+	Message string
+}
+
+// Error gives place and message in one line.
+func (e *SyntaxError) Error() string {
+	line, column, _ := e.place()
+	if line > 1 || strings.Contains(e.Rule, "\n") {
+		return fmt.Sprintf("rule, line %d, column %d: %s", line, column, e.Message)
+	}
+	return fmt.Sprintf("rule, column %d: %s", column, e.Message)
+}
+
+// Caret shows the line of the rule with a mark under the place, as two lines. A long line is cut.
+func (e *SyntaxError) Caret() string {
+	const before, after = 50, 30
+	_, column, line := e.place()
+	runes := []rune(strings.Map(printable, line))
+	at := min(column-1, len(runes))
+	from, to := 0, len(runes)
+	head, tail := "", ""
+	if at > before {
+		from, head = at-before, "…"
+	}
+	if to > at+after {
+		to, tail = at+after, "…"
+	}
+	pad := strings.Repeat(" ", utf8.RuneCountInString(head)+at-from)
+	return head + string(runes[from:to]) + tail + "\n" + pad + "^"
+}
+
+func printable(r rune) rune {
+	if r < ' ' || r == 0x7f {
+		return ' '
+	}
+	return r
+}
+
+// place gives line and column, from 1, columns in characters, and the line's text.
+func (e *SyntaxError) place() (line, column int, text string) {
+	offset := min(max(e.Offset, 0), len(e.Rule))
+	start := strings.LastIndexByte(e.Rule[:offset], '\n') + 1
+	end := len(e.Rule)
+	if i := strings.IndexByte(e.Rule[offset:], '\n'); i >= 0 {
+		end = offset + i
+	}
+	line = strings.Count(e.Rule[:offset], "\n") + 1
+	return line, utf8.RuneCountInString(e.Rule[start:offset]) + 1, e.Rule[start:end]
+}
+
+func (p *parser) fail(at int, format string, args ...any) error {
+	return &SyntaxError{p.text, at, fmt.Sprintf(format, args...)}
+}
+
+// unexpected says that something else than what stands here was wanted.
+func (p *parser) unexpected(wanted string) error {
+	if p.pos == len(p.text) {
+		return p.fail(p.pos, "the rule ends where %s was expected", wanted)
+	}
+	found, _ := utf8.DecodeRuneInString(p.text[p.pos:])
+	hint := ""
+	switch rest := strings.ToLower(p.text[p.pos:]); {
+	case found == '&', strings.HasPrefix(rest, "and"):
+		hint = "; AND is written &&"
+	case found == '|', strings.HasPrefix(rest, "or"):
+		hint = "; OR is written ||"
+	case strings.HasPrefix(rest, "not"):
+		hint = "; NOT is written !"
+	}
+	return p.fail(p.pos, "expected %s, found %q%s", wanted, found, hint)
+}
+
+// nearest is the matcher whose name takes the fewest edits to get to from name.
+func nearest(name string, matchers []signature) string {
+	best, fewest := "", 1<<30
+	for _, m := range matchers {
+		if d := distance(strings.ToLower(name), strings.ToLower(m.name)); d < fewest {
+			best, fewest = m.name, d
+		}
+	}
+	return best
+}
+
+// distance is the number of letters to insert, delete or replace to make b of a.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j]+1, diagonal+1)
+		}
+	}
+	return row[len(b)]
+}

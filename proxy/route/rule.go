@@ -1,0 +1,106 @@
+package route
+
+import (
+	"errors"
+	"strings"
+)
+
+// Rule is a parsed rule. It is immutable, and may be used by any number of tables.
+type Rule struct {
+	text     string
+	root     expr
+	places   []place
+	hosts    []string
+	priority int
+	warnings []string
+}
+
+// Parse reads a rule in the HTTP rule grammar of Traefik v3: the matchers ClientIP, Method, Host,
+// HostRegexp, Path, PathPrefix, PathRegexp, Header, HeaderRegexp, Query and QueryRegexp, in any case,
+// with arguments in backticks or double quotes, joined by &&, || and ! with parentheses.
+//
+// Errors are *SyntaxError.
+func Parse(rule string) (*Rule, error) {
+	tree, err := parse(rule, httpMatchers)
+	if err != nil {
+		return nil, err
+	}
+	r := &Rule{text: rule, priority: len(rule)}
+	if r.root, err = r.build(tree, false); err != nil {
+		return nil, err
+	}
+	r.places = r.root.places()
+	return r, nil
+}
+
+// build turns what was written into an expression, negations pushed down.
+func (r *Rule) build(n *node, not bool) (expr, error) {
+	switch n.op {
+	case opCall:
+		return r.atom(n, not)
+	case opNot:
+		return r.build(n.kids[0], !not)
+	}
+	f := conjunction
+	if (n.op == opOr) != not {
+		f = disjunction
+	}
+	kids := make([]expr, 0, len(n.kids))
+	for _, kid := range n.kids {
+		e, err := r.build(kid, not)
+		if err != nil {
+			return expr{}, err
+		}
+		kids = append(kids, e)
+	}
+	return join(f, kids), nil
+}
+
+func (r *Rule) atom(n *node, not bool) (expr, error) {
+	a, warning, err := httpAtom(n.name, n.args)
+	if err != nil {
+		at := n.at[len(n.at)-1]
+		return expr{}, &SyntaxError{r.text, at, n.name + ": " + err.Error()}
+	}
+	if warning != "" {
+		r.warnings = append(r.warnings, (&SyntaxError{r.text, n.at[0], warning}).Error())
+	}
+	if !not && a.dimension() == byHost {
+		r.host(n.args[0], a.kind)
+	}
+	return expr{form: literal, atom: a, not: not}, nil
+}
+
+// host notes a host that the rule asks for.
+func (r *Rule) host(text string, k kind) {
+	r.hosts = append(r.hosts, strings.TrimSuffix(strings.ToLower(text), "."))
+	if k == hostDeep {
+		r.priority -= len("**")
+	}
+}
+
+// String is the rule as it was written.
+func (r *Rule) String() string { return r.text }
+
+// Priority is the priority of a router that sets none: the length of the rule in bytes. The stars of a
+// host such as **.example.com do not count, so that it stands behind *.example.com.
+func (r *Rule) Priority() int { return r.priority }
+
+// Hosts are the hosts and wildcards that the rule asks for by Host, in lower case, in the order of the
+// rule; negated ones are not among them. They are the domains that a router's certificate is for. Do
+// not change it.
+func (r *Rule) Hosts() []string { return r.hosts }
+
+// Warnings tell what the rule may say but can hardly mean, such as a host with a port, which never
+// matches; each with its place. Do not change it.
+func (r *Rule) Warnings() []string { return r.warnings }
+
+// Caret shows where in a rule err, or an error that it wraps, found fault, as two lines; empty for an
+// error that is not of a rule.
+func Caret(err error) string {
+	var e *SyntaxError
+	if !errors.As(err, &e) {
+		return ""
+	}
+	return e.Caret()
+}
