@@ -1,0 +1,116 @@
+//go:build linux
+
+package integration
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/tools/txtar"
+
+	"github.com/pergola-mesh/pergola/integration/harness"
+)
+
+// TestCheck runs pergola check over configurations with several things wrong at once.
+func TestCheck(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		files string
+		ok    bool
+		want  []string // all of it in the output
+	}{
+		{"good", `
+-- static.yaml --
+entryPoints: {web: {address: ":0"}}
+providers: {file: {filename: routes.yaml}}
+-- routes.yaml --
+http:
+  routers: {a: {rule: Host(~a.test~), service: s}}
+  services: {s: {loadBalancer: {servers: [{url: "http://127.0.0.1:1"}]}}}
+`, true, nil},
+		{"unknown static keys", `
+-- static.yaml --
+entrypoint: {web: {address: ":0"}}
+providers: {file: {filenam: routes.yaml}}
+-- routes.yaml --
+http: {}
+`, false, []string{"static.yaml", "entrypoint", "entryPoints", "filenam", "filename"}},
+		{"every dynamic problem at once", `
+-- static.yaml --
+entryPoints: {web: {address: ":0"}}
+providers: {file: {filename: routes.yaml}}
+-- routes.yaml --
+http:
+  routers:
+    brokenrule: {rule: "Host(", service: s}
+    missingservice: {rule: Host(~a.test~), service: nowhere}
+    missingmiddleware: {rule: Host(~b.test~), service: s, middlewares: [nothing]}
+    missingentrypoint: {rule: Host(~c.test~), service: s, entryPoints: [elsewhere]}
+  services:
+    s: {loadBalancer: {servers: [{url: "http://127.0.0.1:1"}]}}
+`, false, []string{"routes.yaml", "brokenrule", "missingservice", "nowhere", "missingmiddleware", "nothing",
+			"missingentrypoint", "elsewhere"}},
+		{"a feature that is not built", `
+-- static.yaml --
+entryPoints: {web: {address: ":0"}}
+providers: {consul: {endpoints: ["127.0.0.1:1"]}}
+`, false, []string{"static.yaml", "consul"}},
+		{"not TOML", `
+-- static.toml --
+entryPoints = [
+`, false, []string{"static.toml"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			directory := t.TempDir()
+			files := txtar.Parse([]byte(strings.ReplaceAll(test.files, "~", "`"))).Files
+			for _, file := range files {
+				if err := os.WriteFile(filepath.Join(directory, file.Name), file.Data, 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			output, code := harness.Command(t, directory, "check", "--configFile="+files[0].Name)
+			if (code == 0) != test.ok {
+				t.Errorf("exit code %d, want success: %v", code, test.ok)
+			}
+			for _, want := range test.want {
+				if !strings.Contains(output, want) {
+					t.Errorf("the output lacks %q", want)
+				}
+			}
+			if t.Failed() {
+				t.Logf("the output:\n%s", output)
+			}
+		})
+	}
+}
+
+// TestCheckPrint shows each value with its origin: the file, the environment and flags, later over earlier.
+func TestCheckPrint(t *testing.T) {
+	directory := t.TempDir()
+	err := os.WriteFile(filepath.Join(directory, "static.yaml"), []byte(
+		"entryPoints: {web: {address: \":8000\"}, other: {address: \":8001\"}}\nlog: {level: WARN}\n"), 0o644)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PERGOLA_ENTRYPOINTS_WEB_ADDRESS", ":8002")
+	output, code := harness.Command(t, directory, "check", "--print", "--configFile=static.yaml", "--log.level=DEBUG")
+	if code != 0 {
+		t.Fatalf("exit code %d:\n%s", code, output)
+	}
+	for value, origin := range map[string]string{
+		":8001": "static.yaml", ":8002": "PERGOLA_ENTRYPOINTS_WEB_ADDRESS", "DEBUG": "--log.level",
+	} {
+		found := false
+		for line := range strings.Lines(output) {
+			found = found || strings.Contains(line, value) && strings.Contains(line, origin)
+		}
+		if !found {
+			t.Errorf("no line has %q with its origin %q:\n%s", value, origin, output)
+		}
+	}
+	if strings.Contains(output, ":8000") {
+		t.Errorf("the overridden value is shown as effective:\n%s", output)
+	}
+}

@@ -1,0 +1,75 @@
+//go:build linux
+
+package integration
+
+import (
+	"net"
+	"net/http"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/pergola-mesh/pergola/integration/harness"
+)
+
+// TestDrain sends SIGTERM while requests are in flight. Until the accept grace time has passed new
+// connections are still served; what is in flight completes; the process then ends with status 0.
+func TestDrain(t *testing.T) {
+	begun, finish := make(chan struct{}), make(chan struct{})
+	backend := harness.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/slow" {
+			begun <- struct{}{}
+			<-finish
+		}
+		w.Write([]byte("complete"))
+	}))
+	g := harness.Start(t, strings.Replace(oneBackend, "address: $WEB", `address: $WEB
+    transport: {lifeCycle: {requestAcceptGraceTimeout: 1s, graceTimeOut: 10s}}`, 1), harness.Vars{"BACKEND": backend})
+	g.AwaitStatus("/", 200)
+
+	idle := harness.Dial(t, g.Web)
+	idle.Send("GET / HTTP/1.1\nHost: x\n\n")
+	idle.Response("GET")
+	var slow []*harness.Conn
+	for range 5 {
+		conn := harness.Dial(t, g.Web)
+		conn.Send("GET /slow HTTP/1.1\nHost: x\n\n")
+		harness.Within(t, harness.Patience, "the slow request at the backend", begun)
+		slow = append(slow, conn)
+	}
+
+	told := time.Now()
+	g.Signal(syscall.SIGTERM)
+	for time.Since(told) < 700*time.Millisecond {
+		fresh := harness.Dial(t, g.Web) // fails the test when refused
+		fresh.Send("GET / HTTP/1.1\nHost: x\n\n")
+		if response, body := fresh.Response("GET"); response.StatusCode != 200 || body != "complete" {
+			t.Fatalf("a new connection within the grace time got %s %q", response.Status, body)
+		}
+		fresh.Close()
+	}
+	harness.Eventually(t, "new connections to be refused", func() bool {
+		conn, err := net.Dial("tcp", g.Web)
+		if err == nil {
+			conn.Close()
+		}
+		return err != nil
+	})
+	if _, err := idle.ReadByte(); err == nil {
+		t.Error("the idle connection was sent something instead of being closed")
+	}
+	close(finish)
+	for _, conn := range slow {
+		response, body := conn.Response("GET")
+		if response.StatusCode != 200 || body != "complete" {
+			t.Errorf("a request in flight got %s %q", response.Status, body)
+		}
+		if !response.Close {
+			t.Error("the last response on a connection lacks Connection: close")
+		}
+	}
+	if code := g.AwaitExit(); code != 0 {
+		t.Errorf("exit code %d, want 0", code)
+	}
+}

@@ -1,0 +1,102 @@
+//go:build linux
+
+package harness
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"testing"
+)
+
+// A Load keeps sending requests from several workers until it is stopped.
+type Load struct {
+	Done atomic.Int64 // requests answered as they should be
+
+	stop     context.CancelFunc
+	workers  sync.WaitGroup
+	mu       sync.Mutex
+	failures []string
+}
+
+// Check judges one answer, with its body read to the end; an error counts as a failure.
+type Check func(response *http.Response, body []byte) error
+
+// WantStatus is the Check that looks at the status alone.
+func WantStatus(status int) Check {
+	return func(response *http.Response, body []byte) error {
+		if response.StatusCode != status {
+			return fmt.Errorf("%s: %.200s", response.Status, body)
+		}
+		return nil
+	}
+}
+
+// NewLoad starts workers that each send request after request, as next makes them. Requests that are under
+// way when it is stopped are still awaited and judged.
+func NewLoad(t testing.TB, workers int, next func() *http.Request, check Check) *Load {
+	ctx, stop := context.WithCancel(context.Background())
+	l := &Load{stop: stop}
+	transport := &http.Transport{MaxIdleConnsPerHost: workers}
+	client := &http.Client{Transport: transport, Timeout: Patience,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	for range workers {
+		l.workers.Go(func() {
+			for ctx.Err() == nil {
+				if err := send(client, next(), check); err != nil {
+					l.fail(err)
+				} else {
+					l.Done.Add(1)
+				}
+			}
+		})
+	}
+	t.Cleanup(func() {
+		l.Stop()
+		transport.CloseIdleConnections()
+	})
+	return l
+}
+
+func send(client *http.Client, request *http.Request, check Check) error {
+	response, err := client.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		return fmt.Errorf("body of %s: %w", request.URL, err)
+	}
+	return check(response, body)
+}
+
+func (l *Load) fail(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.failures = append(l.failures, err.Error())
+}
+
+// Stop ends the load and returns what has failed.
+func (l *Load) Stop() []string {
+	l.stop()
+	l.workers.Wait()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.failures
+}
+
+// MustNotFail stops the load and fails the test when any request failed, or fewer than least were done.
+func (l *Load) MustNotFail(t testing.TB, least int64) {
+	t.Helper()
+	failures := l.Stop()
+	if len(failures) > 0 {
+		t.Errorf("%d requests failed beside %d that did not; the first: %s", len(failures), l.Done.Load(), failures[0])
+	}
+	if done := l.Done.Load(); done < least {
+		t.Errorf("%d requests were done: too few (under %d) to show anything", done, least)
+	}
+}

@@ -1,0 +1,116 @@
+//go:build linux
+
+package harness
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"github.com/pergola-mesh/pergola/internal/whoami"
+)
+
+// FreeAddress is a loopback address that nobody listens on at the moment.
+func FreeAddress(t testing.TB) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().String()
+}
+
+// Whoami starts a demonstration backend and returns its URL.
+func Whoami(t testing.TB, name string) string {
+	t.Helper()
+	return Serve(t, whoami.New(name))
+}
+
+// Serve starts a backend with a handler of the test's own and returns its URL.
+func Serve(t testing.TB, handler http.Handler) string {
+	t.Helper()
+	server := httptest.NewServer(handler)
+	t.Cleanup(func() {
+		server.CloseClientConnections()
+		server.Close()
+	})
+	return server.URL
+}
+
+// ServeRaw starts a backend that hands each connection to serve, and closes it after. It returns its URL.
+func ServeRaw(t testing.TB, serve func(*Conn)) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer conn.Close()
+				serve(newConn(t, conn))
+			}()
+		}
+	}()
+	return "http://" + listener.Addr().String()
+}
+
+// Nginx starts an nginx whose server block has the given content, and returns its URL.
+func Nginx(t testing.TB, content string) string {
+	t.Helper()
+	program, err := exec.LookPath("nginx")
+	if err != nil {
+		program = "/usr/sbin/nginx"
+	}
+	if _, err := os.Stat(program); err != nil {
+		t.Fatalf("%v: run the tests with make test, or install nginx", err)
+	}
+	directory, address := t.TempDir(), FreeAddress(t)
+	config := filepath.Join(directory, "nginx.conf")
+	text := fmt.Sprintf(`daemon off; master_process off; pid %[1]s/pid; error_log stderr warn;
+events {}
+http {
+  access_log off;
+  client_body_temp_path %[1]s/body; proxy_temp_path %[1]s/proxy; fastcgi_temp_path %[1]s/fastcgi;
+  uwsgi_temp_path %[1]s/uwsgi; scgi_temp_path %[1]s/scgi;
+  server { listen %[2]s; %[3]s }
+}
+`, directory, address, content)
+	if err := os.WriteFile(config, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	log := new(buffer)
+	command := exec.Command(program, "-e", "stderr", "-p", directory, "-c", config)
+	command.Stdout, command.Stderr = log, log
+	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		command.Process.Kill()
+		command.Wait()
+		if t.Failed() && log.String() != "" {
+			t.Logf("nginx said:\n%s", log)
+		}
+	})
+	Eventually(t, "nginx to listen", func() bool {
+		conn, err := net.Dial("tcp", address)
+		if err == nil {
+			conn.Close()
+		}
+		return err == nil
+	})
+	return "http://" + address
+}
