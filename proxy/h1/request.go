@@ -91,7 +91,7 @@ func requestLine(r *exchange.Request, line []byte, lim *Limits) error {
 func requestTarget(r *exchange.Request) error {
 	t := r.Target
 	for _, c := range t {
-		if c <= ' ' || c >= 0x7f || c == '#' {
+		if c <= ' ' || c == 0x7f || c == '#' {
 			if c == '#' {
 				return ruleFragment
 			}

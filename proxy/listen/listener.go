@@ -1,0 +1,145 @@
+package listen
+
+import (
+	"errors"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Options of a Listener.
+type Options struct {
+	// MaxConns bounds the listener's connections, MaxPerClient those of one client address (of one
+	// /64 for IPv6), Process those of all listeners that share it. Zero or nil: no bound.
+	MaxConns, MaxPerClient int
+	Process                *Cap
+	// Refused is told why a connection was closed unserved: max_connections, max_connections_process,
+	// max_connections_per_client or proxy_protocol. May be nil.
+	Refused func(rule string)
+	Logger  *slog.Logger
+}
+
+// Listener accepts connections within caps.
+type Listener struct {
+	net     net.Listener
+	options Options
+	own     *Cap
+	clients clientCap
+	next    atomic.Uint32
+	wg      sync.WaitGroup
+	closed  atomic.Bool
+	noticed atomic.Int64 // when a refusal was last logged, Unix seconds
+}
+
+// NewListener takes ln over: Close closes it.
+func NewListener(ln net.Listener, options Options) *Listener {
+	return &Listener{net: ln, options: options, own: NewCap(options.MaxConns), clients: clientCap{limit: options.MaxPerClient}}
+}
+
+// Addr is where it listens.
+func (l *Listener) Addr() net.Addr { return l.net.Addr() }
+
+// Serve accepts until Close and calls serve for every connection, each on a goroutine of its own;
+// serve must close the connection. shard differs from one connection to the next. It returns once
+// Close was called; connections may go on.
+func (l *Listener) Serve(serve func(c net.Conn, peer netip.AddrPort, shard uint32)) {
+	pause := time.Duration(0)
+	for {
+		c, err := l.net.Accept()
+		if err != nil {
+			if l.closed.Load() || errors.Is(err, net.ErrClosed) {
+				return
+			}
+			// Out of descriptors or memory: those who are here go on, and may free some.
+			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
+			l.options.Logger.Error("accept failed", "address", l.net.Addr().String(), "error", err, "retryIn", pause)
+			time.Sleep(pause)
+			continue
+		}
+		pause = 0
+		peer := AddrPort(c.RemoteAddr())
+		key := clientKey(peer.Addr())
+		if rule := l.admit(key); rule != "" {
+			l.refuse(c, peer, rule)
+			continue
+		}
+		shard := l.next.Add(1)
+		l.wg.Go(func() {
+			defer l.release(key)
+			serve(c, peer, shard)
+		})
+	}
+}
+
+// admit takes a place under every cap, or none and returns the rule that stood against it.
+func (l *Listener) admit(key netip.Addr) string {
+	if !l.own.Take() {
+		return "max_connections"
+	}
+	if p := l.options.Process; p != nil && !p.Take() {
+		l.own.Give()
+		return "max_connections_process"
+	}
+	if !l.clients.take(key) {
+		l.releaseCaps()
+		return "max_connections_per_client"
+	}
+	return ""
+}
+
+func (l *Listener) release(key netip.Addr) {
+	l.clients.give(key)
+	l.releaseCaps()
+}
+
+func (l *Listener) releaseCaps() {
+	l.own.Give()
+	if p := l.options.Process; p != nil {
+		p.Give()
+	}
+}
+
+// refuse closes a connection that there is no place for, at once and at no cost to the others.
+func (l *Listener) refuse(c net.Conn, peer netip.AddrPort, rule string) {
+	if t, ok := c.(*net.TCPConn); ok {
+		t.SetLinger(0)
+	}
+	c.Close()
+	l.Refused(rule, peer)
+}
+
+// Refused counts a connection that was closed unserved, and says so in the log once a second at most.
+func (l *Listener) Refused(rule string, peer netip.AddrPort) {
+	if l.options.Refused != nil {
+		l.options.Refused(rule)
+	}
+	now := time.Now().Unix()
+	if last := l.noticed.Load(); now != last && l.noticed.CompareAndSwap(last, now) {
+		l.options.Logger.Warn("connections refused", "address", l.net.Addr().String(), "rule", rule, "peer", peer.String())
+	}
+}
+
+// Count is the number of connections that are being served.
+func (l *Listener) Count() int { return l.own.Count() }
+
+// Close stops accepting. Connections that were accepted go on.
+func (l *Listener) Close() error {
+	l.closed.Store(true)
+	return l.net.Close()
+}
+
+// Wait returns when the last connection has ended, after Close.
+func (l *Listener) Wait() { l.wg.Wait() }
+
+// AddrPort is a's address as a value, without IPv4-in-IPv6; zero when a has none.
+func AddrPort(a net.Addr) netip.AddrPort {
+	t, ok := a.(*net.TCPAddr)
+	if !ok {
+		return netip.AddrPort{}
+	}
+	ap := t.AddrPort()
+	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+}
