@@ -83,6 +83,14 @@ func (p *parser) unexpected(wanted string) error {
 	return p.fail(p.pos, "expected %s, found %q%s", wanted, found, hint)
 }
 
+func (p *parser) unknown(at int, name string) error {
+	const long = 40
+	if len(name) > long {
+		return p.fail(at, "unknown matcher %q", name[:long]+"…")
+	}
+	return p.fail(at, "unknown matcher %q, did you mean %s?", name, nearest(name, p.matchers))
+}
+
 // nearest is the matcher whose name takes the fewest edits to get to from name.
 func nearest(name string, matchers []signature) string {
 	best, fewest := "", 1<<30

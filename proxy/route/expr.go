@@ -70,30 +70,38 @@ func join(f form, kids []expr) expr {
 	return out
 }
 
-// assume is what remains of the expression when given is known to be true.
-func (e *expr) assume(given key) expr {
+// assume is what remains of the expression when given is known to be true. It shares with e whatever
+// that does not touch; the second result is false when that is everything.
+func (e *expr) assume(given key) (rest expr, changed bool) {
 	switch e.form {
 	case literal:
 		value, known := e.atom.decide(given)
 		switch {
 		case !known:
-			return *e
+			return *e, false
 		case value != e.not:
-			return expr{form: always}
+			return expr{form: always}, true
 		}
-		return expr{form: never}
+		return expr{form: never}, true
 	case conjunction, disjunction:
-		kids := make([]expr, 0, len(e.kids))
+		var kids []expr
 		for i := range e.kids {
-			kid := e.kids[i].assume(given)
+			kid, changed := e.kids[i].assume(given)
 			if e.form == disjunction && kid.form == always || e.form == conjunction && kid.form == never {
-				return kid
+				return kid, true
 			}
-			kids = append(kids, kid)
+			if changed && kids == nil {
+				kids = append(make([]expr, 0, len(e.kids)), e.kids[:i]...)
+			}
+			if kids != nil {
+				kids = append(kids, kid)
+			}
 		}
-		return join(e.form, kids)
+		if kids != nil {
+			return join(e.form, kids), true
+		}
 	}
-	return *e
+	return *e, false
 }
 
 // dimension is one of the questions an index asks about a request.
@@ -202,7 +210,7 @@ func divide(places []place, d dimension) []place {
 			continue
 		}
 		for _, k := range keys {
-			if rest := p.rest.assume(k); rest.form != never {
+			if rest, _ := p.rest.assume(k); rest.form != never {
 				at := p
 				at.keys[d], at.rest = k, &rest
 				out = append(out, at)

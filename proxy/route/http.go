@@ -13,23 +13,25 @@ import (
 // maxRegexp bounds a regular expression, in bytes.
 const maxRegexp = 8 << 10
 
-// httpMatchers are the matchers of HTTP rules.
-var httpMatchers = []signature{
-	{"ClientIP", 1, 1},
-	{"Method", 1, 1},
-	{"Host", 1, 1},
-	{"HostRegexp", 1, 1},
-	{"Path", 1, 1},
-	{"PathRegexp", 1, 1},
-	{"PathPrefix", 1, 1},
-	{"Header", 2, 2},
-	{"HeaderRegexp", 2, 2},
-	{"Query", 1, 2},
-	{"QueryRegexp", 1, 2},
+// httpGrammar is that of HTTP rules.
+var httpGrammar = grammar{
+	matchers: []signature{
+		{"ClientIP", 1, 1},
+		{"Method", 1, 1},
+		{"Host", 1, 1},
+		{"HostRegexp", 1, 1},
+		{"Path", 1, 1},
+		{"PathRegexp", 1, 1},
+		{"PathPrefix", 1, 1},
+		{"Header", 2, 2},
+		{"HeaderRegexp", 2, 2},
+		{"Query", 1, 2},
+		{"QueryRegexp", 1, 2},
+	},
+	atom: httpAtom,
 }
 
-// httpAtom makes an atom of a matcher call. An error is about the last argument. The warning says
-// what is allowed but can hardly be meant.
+// httpAtom is the grammar's atom.
 func httpAtom(name string, args []string) (a *atom, warning string, err error) {
 	a = &atom{}
 	last := args[len(args)-1]
@@ -43,7 +45,7 @@ func httpAtom(name string, args []string) (a *atom, warning string, err error) {
 		a.key, warning, err = parseHost(last)
 	case "HostRegexp":
 		if err = checkASCII(last); err == nil {
-			a.kind, a.text = hostRegexp, last
+			a.kind, a.text, a.hint = hostRegexp, last, hostHint(last)
 			a.re, err = compileRegexp(last)
 		}
 	case "Path", "PathPrefix":
@@ -53,7 +55,7 @@ func httpAtom(name string, args []string) (a *atom, warning string, err error) {
 		}
 		a.text, warning, err = parsePath(last)
 	case "PathRegexp":
-		a.kind, a.text = pathRegexp, last
+		a.kind, a.text, a.hint = pathRegexp, last, pathHint(last)
 		a.re, err = compileRegexp(last)
 	case "Header", "HeaderRegexp":
 		a.kind, a.text, a.field = headerExact, last, exchange.NewName(args[0])

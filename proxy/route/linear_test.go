@@ -47,7 +47,7 @@ func linearPriority(e Entry) int {
 
 func (l *linear) match(x *exchange.Exchange) string {
 	for _, e := range l.entries {
-		tree, err := parse(e.Rule.String(), httpMatchers)
+		tree, err := parse(e.Rule.String(), httpGrammar.matchers)
 		if err != nil {
 			panic(err)
 		}

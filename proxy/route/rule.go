@@ -2,6 +2,7 @@ package route
 
 import (
 	"errors"
+	"slices"
 	"strings"
 )
 
@@ -20,13 +21,23 @@ type Rule struct {
 // with arguments in backticks or double quotes, joined by &&, || and ! with parentheses.
 //
 // Errors are *SyntaxError.
-func Parse(rule string) (*Rule, error) {
-	tree, err := parse(rule, httpMatchers)
+func Parse(rule string) (*Rule, error) { return httpGrammar.parse(rule) }
+
+// grammar is a set of matchers and what they mean.
+type grammar struct {
+	matchers []signature
+	// atom makes an atom of a matcher and its arguments, whose number is right. The warning says what
+	// is allowed but can hardly be meant; an error is about the last argument.
+	atom func(matcher string, args []string) (a *atom, warning string, err error)
+}
+
+func (g *grammar) parse(rule string) (*Rule, error) {
+	tree, err := parse(rule, g.matchers)
 	if err != nil {
 		return nil, err
 	}
 	r := &Rule{text: rule, priority: len(rule)}
-	if r.root, err = r.build(tree, false); err != nil {
+	if r.root, err = r.build(g, tree, false); err != nil {
 		return nil, err
 	}
 	r.places = r.root.places()
@@ -34,12 +45,12 @@ func Parse(rule string) (*Rule, error) {
 }
 
 // build turns what was written into an expression, negations pushed down.
-func (r *Rule) build(n *node, not bool) (expr, error) {
+func (r *Rule) build(g *grammar, n *node, not bool) (expr, error) {
 	switch n.op {
 	case opCall:
-		return r.atom(n, not)
+		return r.atom(g, n, not)
 	case opNot:
-		return r.build(n.kids[0], !not)
+		return r.build(g, n.kids[0], !not)
 	}
 	f := conjunction
 	if (n.op == opOr) != not {
@@ -47,7 +58,7 @@ func (r *Rule) build(n *node, not bool) (expr, error) {
 	}
 	kids := make([]expr, 0, len(n.kids))
 	for _, kid := range n.kids {
-		e, err := r.build(kid, not)
+		e, err := r.build(g, kid, not)
 		if err != nil {
 			return expr{}, err
 		}
@@ -56,8 +67,8 @@ func (r *Rule) build(n *node, not bool) (expr, error) {
 	return join(f, kids), nil
 }
 
-func (r *Rule) atom(n *node, not bool) (expr, error) {
-	a, warning, err := httpAtom(n.name, n.args)
+func (r *Rule) atom(g *grammar, n *node, not bool) (expr, error) {
+	a, warning, err := g.atom(n.name, n.args)
 	if err != nil {
 		at := n.at[len(n.at)-1]
 		return expr{}, &SyntaxError{r.text, at, n.name + ": " + err.Error()}
@@ -73,7 +84,10 @@ func (r *Rule) atom(n *node, not bool) (expr, error) {
 
 // host notes a host that the rule asks for.
 func (r *Rule) host(text string, k kind) {
-	r.hosts = append(r.hosts, strings.TrimSuffix(strings.ToLower(text), "."))
+	host := strings.TrimSuffix(strings.ToLower(text), ".")
+	if !slices.Contains(r.hosts, host) {
+		r.hosts = append(r.hosts, host)
+	}
 	if k == hostDeep {
 		r.priority -= len("**")
 	}
@@ -87,7 +101,7 @@ func (r *Rule) String() string { return r.text }
 func (r *Rule) Priority() int { return r.priority }
 
 // Hosts are the hosts and wildcards that the rule asks for by Host, in lower case, in the order of the
-// rule; negated ones are not among them. They are the domains that a router's certificate is for. Do
+// rule, each once; negated ones are not among them. They are the domains that a router's certificate is for. Do
 // not change it.
 func (r *Rule) Hosts() []string { return r.hosts }
 

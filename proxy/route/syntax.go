@@ -131,7 +131,7 @@ func (p *parser) call() (*node, error) {
 	p.space()
 	sig, ok := p.matcher(name)
 	if !ok {
-		return nil, p.fail(start, "unknown matcher %q, did you mean %s?", name, nearest(name, p.matchers))
+		return nil, p.unknown(start, name)
 	}
 	if !p.take("(") {
 		return nil, p.unexpected("( after " + sig.name)
