@@ -144,7 +144,9 @@ func (c *checker) list(t *Tree, elem reflect.Type, key string) *parser.Node {
 			return nil
 		}
 		for item := range strings.SplitSeq(t.Text(), ",") {
-			c.scalar(&Tree{Kind: Scalar, Value: strings.TrimSpace(item), Place: t.Place}, elem, key)
+			if !c.scalar(&Tree{Kind: Scalar, Value: strings.TrimSpace(item), Place: t.Place}, elem, key) {
+				return nil
+			}
 		}
 		node.Value = t.Text()
 		return node
@@ -173,8 +175,7 @@ func (c *checker) list(t *Tree, elem reflect.Type, key string) *parser.Node {
 			c.problem(child, path, "must be %s, not %s", wanted(elem), describe(child))
 		case strings.Contains(child.Text(), separator):
 			c.problem(child, path, "must not hold the character %s", separator)
-		default:
-			c.scalar(child, elem, path)
+		case c.scalar(child, elem, path):
 			items = append(items, child.Text())
 		}
 	}

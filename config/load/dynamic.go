@@ -154,15 +154,8 @@ func (v *version) object(t *Tree, kind, id string, typ reflect.Type) (reflect.Va
 	obj := reflect.New(typ)
 	path := append(strings.Split(kind, "."), "*")
 	problems := FindUnbuilt(unbuiltDynamic, t, path...)
-	if len(problems) == 0 {
-		if m, ok := obj.Interface().(*dynamic.Middleware); ok {
-			problems = middleware(t, m)
-		} else {
-			problems = DecodeTree(t, obj.Interface())
-			if len(problems) == 0 && strings.HasSuffix(kind, ".services") {
-				problems = oneKind(t, obj.Elem())
-			}
-		}
+	if rest := t.WithoutProblems(problems); rest != nil {
+		problems = append(problems, decodeObject(rest, obj)...)
 	}
 	for _, p := range problems {
 		p.Object = id
@@ -173,6 +166,21 @@ func (v *version) object(t *Tree, kind, id string, typ reflect.Type) (reflect.Va
 	}
 	v.known[id] = object{sum, obj}
 	return obj, true
+}
+
+// decodeObject fills obj, a pointer to an object of any kind.
+func decodeObject(t *Tree, obj reflect.Value) []dynamic.Problem {
+	if m, ok := obj.Interface().(*dynamic.Middleware); ok {
+		return middleware(t, m)
+	}
+	problems := DecodeTree(t, obj.Interface())
+	switch obj.Interface().(type) {
+	case *dynamic.Service, *dynamic.TCPService, *dynamic.UDPService:
+		if len(problems) == 0 {
+			return oneKind(t, obj.Elem())
+		}
+	}
+	return problems
 }
 
 // middleware takes the one kind of a middleware, whose keys only the catalogue knows.

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+
+	"github.com/pergola-mesh/pergola/config/dynamic"
 )
 
 // Put adds a value under a dotted path, as a flag or an environment variable states it:
@@ -57,11 +59,11 @@ func Merge(low, high *Tree) *Tree {
 	}
 	merged := *low
 	merged.Children = nil
+	partner := partners(low, high)
 	taken := map[*Tree]bool{}
 	for _, l := range low.Children {
-		h := high.named(l.Name)
-		taken[h] = true
-		merged.Children = append(merged.Children, Merge(l, h))
+		taken[partner[l]] = true
+		merged.Children = append(merged.Children, Merge(l, partner[l]))
 	}
 	for _, h := range high.Children {
 		if !taken[h] {
@@ -71,19 +73,34 @@ func Merge(low, high *Tree) *Tree {
 	return &merged
 }
 
-// named is the child of that name, or else of that name in another case.
-func (t *Tree) named(name string) *Tree {
-	for _, c := range t.Children {
-		if c.Name == name {
-			return c
+// partners finds the child of high that goes over each child of low: the one of the same name, or
+// else one of the same name in another case that has no partner of its own.
+func partners(low, high *Tree) map[*Tree]*Tree {
+	partner, taken := map[*Tree]*Tree{}, map[*Tree]bool{}
+	for _, equal := range []func(a, b string) bool{func(a, b string) bool { return a == b }, strings.EqualFold} {
+		for _, l := range low.Children {
+			for _, h := range high.Children {
+				if partner[l] == nil && !taken[h] && equal(l.Name, h.Name) {
+					partner[l], taken[h] = h, true
+				}
+			}
 		}
 	}
-	return t.Child(name)
+	return partner
 }
 
-// Without returns the tree without the nodes at the given keys, which are dotted paths as in
-// Problems.
-func (t *Tree) Without(keys map[string]bool) *Tree { return t.without("", keys) }
+// WithoutProblems returns the tree without the nodes that problems have as their Keys, so that one
+// mistake is not reported twice; nil when that is all of it. The tree itself stays as it is.
+func (t *Tree) WithoutProblems(problems []dynamic.Problem) *Tree {
+	keys := make(map[string]bool, len(problems))
+	for _, p := range problems {
+		if p.Key == "" {
+			return nil
+		}
+		keys[p.Key] = true
+	}
+	return t.without("", keys)
+}
 
 func (t *Tree) without(path string, keys map[string]bool) *Tree {
 	if len(keys) == 0 {

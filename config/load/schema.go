@@ -82,13 +82,10 @@ func unknown(name string, known []string) string {
 
 // Nearest returns the known name that name is most likely a misspelling of, or "".
 func Nearest(name string, known []string) string {
-	best, least := "", max(2, len(name)/3)+1
-	if len(name) <= 3 {
-		least = 2
-	}
 	if len(name) > 64 {
 		return ""
 	}
+	best, least := "", min(len(name), max(3, len(name)/3+1))
 	for _, k := range known {
 		if d := distance(strings.ToLower(name), strings.ToLower(k)); d < least {
 			best, least = k, d

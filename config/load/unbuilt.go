@@ -43,7 +43,7 @@ func FindUnbuilt(rows []Unbuilt, t *Tree, base ...string) []dynamic.Problem {
 		walk(t, pattern[len(base):], "", func(hit *Tree, key string) {
 			found = append(found, dynamic.Problem{
 				Source: hit.Source, Line: hit.Line, Key: key,
-				Message: "this build does not have " + row.Feature + " yet; take the key out",
+				Message: "this build does not have " + row.Feature + " yet; remove it",
 			})
 		})
 	}

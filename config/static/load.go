@@ -37,12 +37,8 @@ func Load(args, environ []string) *Loaded {
 	}
 
 	missing := load.FindUnbuilt(unbuilt, tree)
-	keys := map[string]bool{}
-	for _, p := range missing {
-		keys[p.Key] = true
-	}
 	l.Problems = append(l.Problems, missing...)
-	l.Problems = append(l.Problems, load.DecodeTree(tree.Without(keys), l.Config)...)
+	l.Problems = append(l.Problems, load.DecodeTree(tree.WithoutProblems(missing), l.Config)...)
 	l.places = tree.Places()
 
 	l.complete()
