@@ -152,16 +152,15 @@ func (v *version) object(t *Tree, kind, id string, typ reflect.Type) (reflect.Va
 		return was.value, true
 	}
 	obj := reflect.New(typ)
-	path := append(strings.Split(kind, "."), "*")
-	problems := FindUnbuilt(unbuiltDynamic, t, path...)
-	if rest := t.WithoutProblems(problems); rest != nil {
+	rest, problems := TakeUnbuilt(unbuiltDynamic, t, append(strings.Split(kind, "."), "*")...)
+	if rest != nil {
 		problems = append(problems, decodeObject(rest, obj)...)
 	}
 	for _, p := range problems {
 		p.Object = id
 		v.Problems = append(v.Problems, p)
 	}
-	if len(problems) > 0 {
+	if rest == nil || len(problems) > 0 {
 		return obj, false
 	}
 	v.known[id] = object{sum, obj}

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
-
-	"github.com/pergola-mesh/pergola/config/dynamic"
 )
 
 // Put adds a value under a dotted path, as a flag or an environment variable states it:
@@ -87,38 +85,6 @@ func partners(low, high *Tree) map[*Tree]*Tree {
 		}
 	}
 	return partner
-}
-
-// WithoutProblems returns the tree without the nodes that problems have as their Keys, so that one
-// mistake is not reported twice; nil when that is all of it. The tree itself stays as it is.
-func (t *Tree) WithoutProblems(problems []dynamic.Problem) *Tree {
-	keys := make(map[string]bool, len(problems))
-	for _, p := range problems {
-		if p.Key == "" {
-			return nil
-		}
-		keys[p.Key] = true
-	}
-	return t.without("", keys)
-}
-
-func (t *Tree) without(path string, keys map[string]bool) *Tree {
-	if len(keys) == 0 {
-		return t
-	}
-	kept := *t
-	kept.Children = nil
-	for _, c := range t.Children {
-		key := join(path, c.Name)
-		if keys[key] {
-			continue
-		}
-		// A section emptied by this is as if it had not been written.
-		if k := c.without(key, keys); len(k.Children) > 0 || len(c.Children) == 0 {
-			kept.Children = append(kept.Children, k)
-		}
-	}
-	return &kept
 }
 
 // Places maps every key of the tree, as a lower-case dotted path, to where it was written.

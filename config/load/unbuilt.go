@@ -31,48 +31,68 @@ var unbuiltDynamic = []Unbuilt{
 	{"tls.stores.*", "TLS termination"},
 }
 
-// FindUnbuilt reports every key in t that a row forbids. base is the path of t itself, with or
-// without names in it; Keys in the problems are relative to t.
-func FindUnbuilt(rows []Unbuilt, t *Tree, base ...string) []dynamic.Problem {
-	var found []dynamic.Problem
+// TakeUnbuilt takes every key out of t that a row names and reports those that are not off. base is
+// the path of t itself; Keys in the problems are relative to t. rest is nil when nothing remains.
+func TakeUnbuilt(rows []Unbuilt, t *Tree, base ...string) (rest *Tree, problems []dynamic.Problem) {
+	var patterns []pattern
 	for _, row := range rows {
-		pattern := strings.Split(row.Key, ".")
-		if !hasPrefix(pattern, base) {
+		p := pattern{names: strings.Split(row.Key, "."), feature: row.Feature}
+		for _, name := range base {
+			p = p.enter(name)
+		}
+		if p.feature != "" {
+			patterns = append(patterns, p)
+		}
+	}
+	rest = take(t, patterns, "", &problems)
+	return rest, problems
+}
+
+// pattern is what of a row's key lies below some node; the zero value matches nothing.
+type pattern struct {
+	names   []string
+	feature string
+}
+
+// enter steps down to a child of that name.
+func (p pattern) enter(name string) pattern {
+	if len(p.names) == 0 || p.names[0] != "*" && !strings.EqualFold(p.names[0], name) {
+		return pattern{}
+	}
+	return pattern{p.names[1:], p.feature}
+}
+
+func take(t *Tree, patterns []pattern, key string, problems *[]dynamic.Problem) *Tree {
+	for _, p := range patterns {
+		if len(p.names) > 0 {
 			continue
 		}
-		walk(t, pattern[len(base):], "", func(hit *Tree, key string) {
-			found = append(found, dynamic.Problem{
-				Source: hit.Source, Line: hit.Line, Key: key,
-				Message: "this build does not have " + row.Feature + " yet; remove it",
+		if t.Kind != Null && !(t.Kind == Scalar && strings.EqualFold(t.Text(), "false")) {
+			*problems = append(*problems, dynamic.Problem{
+				Source: t.Source, Line: t.Line, Key: key,
+				Message: "this build does not have " + p.feature + " yet; remove it",
 			})
-		})
-	}
-	return found
-}
-
-func hasPrefix(pattern, base []string) bool {
-	if len(pattern) < len(base) {
-		return false
-	}
-	for i, name := range base {
-		if pattern[i] != "*" && !strings.EqualFold(pattern[i], name) {
-			return false
 		}
+		return nil
 	}
-	return true
-}
-
-// walk calls found for every node that pattern leads to and that is not off.
-func walk(t *Tree, pattern []string, key string, found func(*Tree, string)) {
-	switch {
-	case t.Kind == Null || t.Kind == Scalar && strings.EqualFold(t.Text(), "false"):
-	case len(pattern) == 0:
-		found(t, key)
-	default:
-		for _, c := range t.Children {
-			if pattern[0] == "*" || strings.EqualFold(c.Name, pattern[0]) {
-				walk(c, pattern[1:], join(key, c.Name), found)
+	if len(patterns) == 0 || len(t.Children) == 0 {
+		return t
+	}
+	kept := *t
+	kept.Children = nil
+	for _, c := range t.Children {
+		var below []pattern
+		for _, p := range patterns {
+			if q := p.enter(c.Name); q.feature != "" {
+				below = append(below, q)
 			}
 		}
+		if k := take(c, below, join(key, c.Name), problems); k != nil {
+			kept.Children = append(kept.Children, k)
+		}
 	}
+	if len(kept.Children) == 0 { // a section emptied by this is as if it had not been written
+		return nil
+	}
+	return &kept
 }

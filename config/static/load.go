@@ -32,14 +32,16 @@ func Load(args, environ []string) *Loaded {
 	vars := load.Merge(l.environment("TRAEFIK_", environ), l.environment("PERGOLA_", environ))
 	upper := load.Merge(vars, flags)
 	tree := load.Merge(l.file(upper, environ), without(upper, configFile))
+	if tree != nil {
+		l.places = tree.Places()
+		var missing []dynamic.Problem
+		tree, missing = load.TakeUnbuilt(unbuilt, tree)
+		l.Problems = append(l.Problems, missing...)
+	}
 	if tree == nil {
 		tree = &load.Tree{Kind: load.Map}
 	}
-
-	missing := load.FindUnbuilt(unbuilt, tree)
-	l.Problems = append(l.Problems, missing...)
-	l.Problems = append(l.Problems, load.DecodeTree(tree.WithoutProblems(missing), l.Config)...)
-	l.places = tree.Places()
+	l.Problems = append(l.Problems, load.DecodeTree(tree, l.Config)...)
 
 	l.complete()
 	l.validate()
@@ -49,7 +51,7 @@ func Load(args, environ []string) *Loaded {
 	return l
 }
 
-// Origin tells where the value of a key came from: its own place, or that of the section it is in.
+// Origin tells where the value of a key was stated; the zero Place stands for a default.
 func (l *Loaded) Origin(key string) load.Place { return l.places[strings.ToLower(key)] }
 
 // configFile is the one key that the file itself cannot hold.

@@ -27,6 +27,9 @@ func (l *Loaded) validate() {
 
 // problem notes what is wrong with a key, at the place of the key or of the section it is in.
 func (l *Loaded) problem(key, format string, args ...any) {
+	if slices.ContainsFunc(l.Problems, func(p dynamic.Problem) bool { return p.Key == key }) {
+		return // it could not even be decoded
+	}
 	place := load.Place{}
 	for k := strings.ToLower(key); k != "" && place.Source == ""; {
 		place = l.places[k]
