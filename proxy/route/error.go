@@ -77,8 +77,6 @@ func (p *parser) unexpected(wanted string) error {
 		hint = "; AND is written &&"
 	case found == '|', strings.HasPrefix(rest, "or"):
 		hint = "; OR is written ||"
-	case strings.HasPrefix(rest, "not"):
-		hint = "; NOT is written !"
 	}
 	return p.fail(p.pos, "expected %s, found %q%s", wanted, found, hint)
 }
@@ -86,14 +84,25 @@ func (p *parser) unexpected(wanted string) error {
 func (p *parser) unknown(at int, name string) error {
 	const long = 40
 	if len(name) > long {
-		return p.fail(at, "unknown matcher %q", name[:long]+"…")
+		name = name[:long] + "…"
 	}
-	return p.fail(at, "unknown matcher %q, did you mean %s?", name, nearest(name, p.matchers))
+	if strings.EqualFold(name, "not") {
+		return p.fail(at, "unknown matcher %q; NOT is written !", name)
+	}
+	if near := nearest(name, p.matchers); near != "" {
+		return p.fail(at, "unknown matcher %q, did you mean %s?", name, near)
+	}
+	names := make([]string, len(p.matchers))
+	for i, m := range p.matchers {
+		names[i] = m.name
+	}
+	return p.fail(at, "unknown matcher %q; there are %s", name, strings.Join(names, ", "))
 }
 
-// nearest is the matcher whose name takes the fewest edits to get to from name.
+// nearest is the matcher whose name takes the fewest edits to get to from name; empty when more than
+// half of the letters would have to go.
 func nearest(name string, matchers []signature) string {
-	best, fewest := "", 1<<30
+	best, fewest := "", len(name)/2+1
 	for _, m := range matchers {
 		if d := distance(strings.ToLower(name), strings.ToLower(m.name)); d < fewest {
 			best, fewest = m.name, d

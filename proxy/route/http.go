@@ -1,6 +1,7 @@
 package route
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"regexp"
@@ -12,6 +13,9 @@ import (
 
 // maxRegexp bounds a regular expression, in bytes.
 const maxRegexp = 8 << 10
+
+// errFieldName is about the first argument of Header and HeaderRegexp.
+var errFieldName = errors.New("no field can have this name")
 
 // httpGrammar is that of HTTP rules.
 var httpGrammar = grammar{
@@ -31,7 +35,7 @@ var httpGrammar = grammar{
 	atom: httpAtom,
 }
 
-// httpAtom is the grammar's atom.
+// httpAtom is the grammar's atom. An error is about the last argument, but for errFieldName.
 func httpAtom(name string, args []string) (a *atom, warning string, err error) {
 	a = &atom{}
 	last := args[len(args)-1]
@@ -60,6 +64,9 @@ func httpAtom(name string, args []string) (a *atom, warning string, err error) {
 	case "Header", "HeaderRegexp":
 		a.kind, a.text, a.field = headerExact, last, exchange.NewName(args[0])
 		a.name = strings.ToLower(args[0])
+		if !isToken(args[0]) {
+			return nil, "", errFieldName
+		}
 		if name == "HeaderRegexp" {
 			a.kind = headerRegexp
 			a.re, err = compileRegexp(last)
@@ -78,6 +85,16 @@ func httpAtom(name string, args []string) (a *atom, warning string, err error) {
 		}
 	}
 	return a, warning, err
+}
+
+// isToken reports whether a field can have this name. RFC 9110 §5.6.2.
+func isToken(s string) bool {
+	for i := range len(s) {
+		if !isLetter(s[i]) && strings.IndexByte("!#$%&'*+-.^`|~", s[i]) < 0 {
+			return false
+		}
+	}
+	return true
 }
 
 func compileRegexp(text string) (*regexp.Regexp, error) {

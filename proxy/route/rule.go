@@ -27,7 +27,7 @@ func Parse(rule string) (*Rule, error) { return httpGrammar.parse(rule) }
 type grammar struct {
 	matchers []signature
 	// atom makes an atom of a matcher and its arguments, whose number is right. The warning says what
-	// is allowed but can hardly be meant; an error is about the last argument.
+	// is allowed but can hardly be meant.
 	atom func(matcher string, args []string) (a *atom, warning string, err error)
 }
 
@@ -71,6 +71,9 @@ func (r *Rule) atom(g *grammar, n *node, not bool) (expr, error) {
 	a, warning, err := g.atom(n.name, n.args)
 	if err != nil {
 		at := n.at[len(n.at)-1]
+		if errors.Is(err, errFieldName) {
+			at = n.at[1]
+		}
 		return expr{}, &SyntaxError{r.text, at, n.name + ": " + err.Error()}
 	}
 	if warning != "" {
