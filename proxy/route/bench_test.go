@@ -37,6 +37,10 @@ var shapes = []struct {
 	{"Either", func(i int) string {
 		return fmt.Sprintf("(Host(`a%d.example.com`) || Host(`b%d.example.com`)) && (PathPrefix(`/x`) || PathPrefix(`/y`)) && !Method(`PUT`)", i, i)
 	}, func(i int) string { return fmt.Sprintf("http://b%d.example.com/y/z", i) }, nil},
+	{"HostOrPath", func(i int) string {
+		return fmt.Sprintf("(Host(`a%d.x`) || PathPrefix(`/svc%d/`)) && Method(`GET`)", i, i)
+	},
+		func(i int) string { return fmt.Sprintf("http://example.com/svc%d/index.html", i) }, nil},
 }
 
 func shapedEntries(t testing.TB, rule func(int) string, n int) []Entry {

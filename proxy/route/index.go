@@ -41,7 +41,7 @@ type candidate struct {
 	rest *expr // nil: nothing is left to check
 }
 
-// list is candidates in the order of their items, each item once.
+// list is candidates in the order of their items. Parts of one rule may meet in a list.
 type list struct {
 	items []candidate
 	owner *edit

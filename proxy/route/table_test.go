@@ -1,6 +1,7 @@
 package route
 
 import (
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
@@ -13,8 +14,8 @@ import (
 	"github.com/pergola-mesh/pergola/proxy/exchange/exchangetest"
 )
 
-// seed can be set to a seed that a failure printed.
-var seed = uint64(time.Now().UnixNano())
+// seed repeats a failure: go test -seed N.
+var seed = flag.Uint64("seed", uint64(time.Now().UnixNano()), "of random tables and requests")
 
 func mustParse(t testing.TB, rule string) *Rule {
 	t.Helper()
@@ -99,8 +100,8 @@ func randomRequest(t testing.TB, r *rand.Rand) *exchange.Exchange {
 
 // TestIndexAgreesWithLinearScan also checks that tables already handed out never change.
 func TestIndexAgreesWithLinearScan(t *testing.T) {
-	t.Logf("seed %d", seed)
-	r := rand.New(rand.NewPCG(seed, 1))
+	t.Logf("seed %d", *seed)
+	r := rand.New(rand.NewPCG(*seed, 1))
 	for range 300 {
 		var put []Entry
 		size := 1 + r.IntN(40)
@@ -128,7 +129,7 @@ func TestIndexAgreesWithLinearScan(t *testing.T) {
 			all = append(all, e.Name)
 		}
 		if empty := table.Update(all, nil); empty.Len() != 0 || empty.index.hosts.best() != nil || empty.index.anyHost.best() != nil || empty.names.best() != nil {
-			t.Fatalf("seed %d: something is left of %v: %+v", seed, all, empty)
+			t.Fatalf("seed %d: something is left of %v: %+v", *seed, all, empty)
 		}
 		if t.Failed() {
 			return
@@ -149,7 +150,7 @@ func (t *tree[V]) best() *item {
 func compare(t *testing.T, r *rand.Rand, table *Table, scan *linear) {
 	t.Helper()
 	if table.Len() != len(scan.entries) {
-		t.Errorf("seed %d: %d entries, want %d", seed, table.Len(), len(scan.entries))
+		t.Errorf("seed %d: %d entries, want %d", *seed, table.Len(), len(scan.entries))
 	}
 	for range 20 {
 		x := randomRequest(t, r)
@@ -162,7 +163,7 @@ func compare(t *testing.T, r *rand.Rand, table *Table, scan *linear) {
 			for _, e := range scan.entries {
 				fmt.Fprintf(&rules, "\n%s %d %d: %s", e.Name, e.Priority, e.Rank, e.Rule)
 			}
-			t.Errorf("seed %d: %s %s%s?%s from %s matched %q, want %q in%s", seed, x.Request.Method, x.Request.Host,
+			t.Errorf("seed %d: %s %s%s?%s from %s matched %q, want %q in%s", *seed, x.Request.Method, x.Request.Host,
 				x.Request.Path, x.Request.Query, x.Client, got, want, &rules)
 			return
 		}
