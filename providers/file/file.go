@@ -29,6 +29,7 @@ func (f *file) read(s *source) (gone bool) {
 	content, err := readFile(f.path)
 	if err != nil {
 		f.fail(0, fmt.Sprintf("cannot be read%s: %v", f.stays(), err))
+		_, err := os.Lstat(f.path) // a symbolic link that leads nowhere is there
 		return errors.Is(err, fs.ErrNotExist)
 	}
 	text, rendered, err := render(content)

@@ -33,7 +33,6 @@ func (s *source) root() string {
 // read reads what changed and puts everything together. watch is told of every directory before the
 // files in it are read, so that no change falls between.
 func (s *source) read(watch func(dir string)) dynamic.Update {
-	watch(filepath.Dir(s.root()))
 	l := listing{watch: watch}
 	if s.config.Directory != "" {
 		l.directory(s.config.Directory, 0)

@@ -32,7 +32,8 @@ type watcher struct {
 	warned  bool
 	log     *slog.Logger
 
-	seen, live map[string]bool // directories of the reading under way; those whose watch still stands
+	seen map[string]bool // directories that files are read from
+	live map[string]bool // directories whose watch still stands
 }
 
 // newWatcher watches for changes of root, or does nothing when it should not watch.
@@ -64,9 +65,10 @@ func (w *watcher) around(read func(watch func(dir string)) dynamic.Update) dynam
 			w.live[dir] = true
 		}
 	}
-	update := read(w.add)
+	above := w.add(filepath.Dir(w.root)) // where the root comes and goes
+	update := read(func(dir string) { w.seen[w.add(dir)] = true })
 	for dir := range w.watched {
-		if !w.seen[dir] {
+		if !w.seen[dir] && dir != above {
 			delete(w.watched, dir)
 			_ = w.events.Remove(dir) // it may be gone already
 		}
@@ -74,10 +76,10 @@ func (w *watcher) around(read func(watch func(dir string)) dynamic.Update) dynam
 	return update
 }
 
-// add watches a directory, or the nearest one above it while it does not exist.
-func (w *watcher) add(dir string) {
+// add watches a directory, or the nearest one above it while it does not exist, and returns which.
+func (w *watcher) add(dir string) string {
 	if w.events == nil {
-		return
+		return ""
 	}
 	dir = absolute(dir)
 	info, err := os.Stat(dir)
@@ -86,12 +88,11 @@ func (w *watcher) add(dir string) {
 		info, err = os.Stat(dir)
 	}
 	if err != nil || w.seen[dir] {
-		return
+		return dir
 	}
-	w.seen[dir] = true
 	if was := w.watched[dir]; was != nil {
 		if os.SameFile(was, info) && w.live[dir] {
-			return
+			return dir
 		}
 		_ = w.events.Remove(dir) // another directory has taken its place
 	}
@@ -100,9 +101,10 @@ func (w *watcher) add(dir string) {
 			w.log.Warn("A directory cannot be watched and is read at intervals", "directory", dir, "interval", interval, "error", err)
 		}
 		w.polling, w.warned = true, true
-		return
+		return dir
 	}
-	w.watched[dir] = info
+	w.watched[dir], w.live[dir] = info, true
+	return dir
 }
 
 // wait returns true when the files should be read, and false when ctx has ended.
@@ -142,10 +144,10 @@ func (w *watcher) wait(ctx context.Context, reload <-chan struct{}) bool {
 	}
 }
 
-// concerns tells whether a change of path may change what is read. The directories above the root
-// are watched too, and may be busy.
+// concerns tells whether a change of path may change what is read. The directory above the root is
+// watched too, and may be busy with other things.
 func (w *watcher) concerns(path string) bool {
-	return below(path, w.root) || below(w.root, path) || strings.HasPrefix(filepath.Base(path), "..") || !below(path, filepath.Dir(w.root))
+	return w.seen[filepath.Dir(path)] || below(path, w.root) || below(w.root, path) || strings.HasPrefix(filepath.Base(path), "..")
 }
 
 // below tells whether path is dir or in it.
