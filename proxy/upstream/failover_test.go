@@ -1,0 +1,142 @@
+package upstream
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/pergola-mesh/pergola/proxy/exchange"
+	"github.com/pergola-mesh/pergola/proxy/exchange/exchangetest"
+)
+
+func handlerChild(name string, h exchange.Handler) Child { return Child{Name: name, Handler: h} }
+
+// A main service that fails, by what it does to the request and by what the fallback gets.
+func TestFailoverByErrors(t *testing.T) {
+	onlyHead := func(x *exchange.Exchange) error { x.Respond(500, "", nil); return nil }
+	half := func(x *exchange.Exchange) error {
+		x.Request.Body.Next()
+		x.Request.Body.Close()
+		x.Respond(599, "", nil)
+		return nil
+	}
+	unreached := func(x *exchange.Exchange) error { return exchange.NoEndpoint }
+	aborted := func(x *exchange.Exchange) error { return exchange.ClientAbort }
+	for _, c := range []struct {
+		name, method string
+		body         any
+		main         exchange.HandlerFunc
+		want         string // what the fallback reads, or the status of the main service's answer
+	}{
+		{"status", "GET", nil, status(503), "<>"},
+		{"status in no range", "GET", nil, status(499), "499"},
+		{"good answer", "GET", nil, status(204), "204"},
+		{"status, POST with content", "POST", []byte("content"), status(500), "<content>"},
+		{"status, POST with a stream", "POST", exchangetest.Pieces("con", "tent"), status(500), "<content>"},
+		{"stream not read", "POST", exchangetest.Pieces("con", "tent"), onlyHead, "<content>"},
+		{"stream half read and closed", "POST", exchangetest.Pieces("con", "tent"), half, "<content>"},
+		{"content too long", "POST", exchangetest.Pieces("con", "tents!"), status(500), "500"},
+		{"content too long, not read", "POST", exchangetest.Pieces("con", "tents!"), onlyHead, "<contents!>"},
+		{"no server", "POST", []byte("content"), unreached, "<content>"},
+		{"reset, GET", "GET", nil, reset, "<>"},
+		{"reset, POST", "POST", []byte("content"), reset, "502"},
+		{"client gone", "GET", nil, aborted, "499"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := newBench(t)
+			fallback := &exchangetest.Backend{Status: 202}
+			s, err := b.Failover("f@file", Failover{
+				Service: handlerChild("main", c.main), Fallback: handlerChild("fallback", fallback),
+				Errors: &FailoverErrors{MaxRequestBodyBytes: 8, Status: []string{"500-599", "408"}},
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var parts []any
+			if c.body != nil {
+				parts = append(parts, c.body)
+			}
+			x := exchangetest.Request(c.method, "/", parts...)
+			body := x.Request.Body
+			r := exchangetest.Do(s, x)
+			got := result(r)
+			if r.Status == 202 {
+				got = "<" + fallback.Received + ">"
+			}
+			if got != c.want {
+				t.Errorf("got %s, want %s", got, c.want)
+			}
+			if x.Request.Body != body {
+				t.Error("the request has another body than before")
+			}
+		})
+	}
+}
+
+// Trailers that were read with the body go to the fallback too.
+func TestFailoverKeepsTrailers(t *testing.T) {
+	b := newBench(t)
+	var got string
+	fallback := exchange.HandlerFunc(func(x *exchange.Exchange) error {
+		if _, whole := exchange.WholeOf(x.Request.Body); whole {
+			t.Error("a body with trailers says it is whole")
+		}
+		exchange.ReadAll(nil, x.Request.Body, 100)
+		got = string(x.Request.Trailer.Get(exchange.NewName("X-Sum")))
+		x.Respond(200, "", []byte("http://fallback"))
+		return nil
+	})
+	s, err := b.Failover("f@file", Failover{
+		Service: handlerChild("main", status(500)), Fallback: handlerChild("fallback", fallback),
+		Errors: &FailoverErrors{MaxRequestBodyBytes: -1, Status: []string{"500"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := exchangetest.Request("POST", "/")
+	body := exchangetest.Pieces("content")
+	body.Before = func(left int) {
+		if left == 0 {
+			exchangetest.Receive(&x.Request.Trailer, "X-Sum: 7")
+		}
+	}
+	x.Request.Body = body
+	if r := exchangetest.Do(s, x); r.Status != 200 || got != "7" {
+		t.Errorf("%d, trailer %q", r.Status, got)
+	}
+}
+
+func TestFailoverByHealth(t *testing.T) {
+	b := newBench(t)
+	main, fallback := newChild("main"), newChild("fallback")
+	s, err := b.Failover("f@file", Failover{Service: main.child(), Fallback: fallback.child()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := get(s); got != "200 main" {
+		t.Errorf("got %s", got)
+	}
+	main.health = false
+	if got := get(s); got != "200 fallback" || s.Checked() {
+		t.Errorf("got %s", got)
+	}
+	fallback.health = false
+	if got := get(s); got != "503" {
+		t.Errorf("got %s", got)
+	}
+}
+
+func TestFailoverWrongConfigurations(t *testing.T) {
+	b := newBench(t)
+	blind := handlerChild("blind", status(200))
+	for want, c := range map[string]Failover{
+		"so that the fallback would never be used": {Service: blind, Fallback: blind},
+		"its service blind has none":               {Service: newChild("main").child(), Fallback: blind, HealthCheck: true},
+		"status lists nothing":                     {Service: blind, Fallback: blind, Errors: &FailoverErrors{}},
+		`status "5xx" is neither`:                  {Service: blind, Fallback: blind, Errors: &FailoverErrors{Status: []string{"5xx"}}},
+		`status "599-500" is neither`:              {Service: blind, Fallback: blind, Errors: &FailoverErrors{Status: []string{"599-500"}}},
+	} {
+		if _, err := b.Failover("f@file", c); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %q", err, want)
+		}
+	}
+}
