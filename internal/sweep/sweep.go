@@ -101,3 +101,15 @@ func (sh *shard) sweep(now int64) {
 		t.entry.Sweep(now)
 	}
 }
+
+// Each calls f for every entry. The same holds for f as for Entry.Sweep.
+func (s *Sweeper) Each(f func(Entry)) {
+	for i := range s.shards {
+		sh := &s.shards[i]
+		sh.mu.Lock()
+		for _, t := range sh.tickets {
+			f(t.entry)
+		}
+		sh.mu.Unlock()
+	}
+}

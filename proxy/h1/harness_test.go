@@ -83,7 +83,7 @@ func newRig(t *testing.T, handler exchange.Handler, upstream upstreamFunc, optio
 				return
 			}
 			peer := netip.MustParseAddrPort(c.RemoteAddr().String())
-			go r.server.Serve(listen.NewConn(c, nil), &exchange.Conn{EntryPoint: "web", Peer: peer, Shard: shard})
+			go r.server.Serve(listen.NewConn(c, nil), &exchange.Conn{EntryPoint: "web", Peer: peer, Shard: shard}, func() {})
 		}
 	}()
 	t.Cleanup(func() {

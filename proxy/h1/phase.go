@@ -12,11 +12,18 @@ const (
 	writing                // for the peer to take what we write
 	busy                   // for somebody else: a handler, the other side
 	tunnelled              // the connection has changed protocol
-	phaseMask = 7
+	parked                 // idle without a goroutine
+	parking                // idle, and told by the sweeper to park
+	ending                 // idle, and told by the sweeper to end
+	phaseMask = 15
 )
 
+// told reports a phase that the sweeper has set: the owner of the connection did not choose it.
+func (p phase) told() bool { return p == parking || p == ending }
+
 // progress is a phase with a count: a connection that moves changes it, and so a sweeper that twice
-// sees the same value knows how long nothing moved. One goroutine writes, any may read.
+// sees the same value knows how long nothing moved. One goroutine enters phases, any may look; the
+// sweeper may tell an idle connection to do something else.
 type progress struct {
 	now   atomic.Uint64
 	steps uint64
@@ -25,10 +32,18 @@ type progress struct {
 	since int64
 }
 
-// enter begins a phase, or the same one anew.
-func (p *progress) enter(ph phase) {
+// enter begins a phase, or the same one anew, and returns the one before.
+func (p *progress) enter(ph phase) phase {
 	p.steps += phaseMask + 1
-	p.now.Store(p.steps | uint64(ph))
+	return phase(p.now.Swap(p.steps|uint64(ph)) & phaseMask)
+}
+
+// phase is the one that the connection is in.
+func (p *progress) phase() phase { return phase(p.now.Load() & phaseMask) }
+
+// tell makes a connection that is still idle as the sweeper saw it enter another phase.
+func (p *progress) tell(ph phase) bool {
+	return p.now.CompareAndSwap(p.seen, p.seen&^phaseMask|uint64(ph))
 }
 
 // stuck returns the phase and how long nothing has moved, in nanoseconds. For the sweeper alone.

@@ -33,7 +33,7 @@ func (c *conn1) respond(x *exchange.Exchange) {
 	if bodiless(x.Request.Method, p.Status) {
 		body = nil
 	}
-	c.progress.enter(writing)
+	c.enter(writing)
 	var err error
 	if rest, whole := exchange.WholeOf(body); whole && !chunked {
 		err = c.send(ws.out, rest)
@@ -135,9 +135,9 @@ func (c *conn1) stream(x *exchange.Exchange, body exchange.Body, chunked bool) e
 		out = out[:0]
 	}
 	for {
-		c.progress.enter(busy)
+		c.enter(busy)
 		p, err := body.Next()
-		c.progress.enter(writing)
+		c.enter(writing)
 		if err == io.EOF {
 			break
 		}

@@ -20,7 +20,9 @@ type conn1 struct {
 	progress progress // of the connection: its goroutine enters phases
 	intake   progress // of a request body that is streamed in, perhaps by another goroutine
 	expired  atomic.Bool
+	told     atomic.Bool // the sweeper has interrupted an idle connection
 	ticket   *sweep.Ticket
+	done     func()
 
 	ws        *workspace  // nil while idle
 	served    int         // requests so far
@@ -70,15 +72,28 @@ func (c *conn1) giveBack() {
 	workspaces.Put(ws)
 }
 
-// serve runs the connection to its end.
+// serve runs the connection until it ends or parks.
 func (c *conn1) serve() {
-	c.began = clock.Now()
-	c.progress.enter(idle)
-	if c.io.Ahead() {
-		c.progress.enter(reading)
-	}
+	done := false // parked: c is another goroutine's
+	defer func() {
+		if p := recover(); p != nil {
+			c.srv.Logger.Error("panic outside a handler", "panic", p, "stack", stack())
+			c.io.Abort()
+		}
+		if !done {
+			c.end()
+		}
+	}()
 	for {
 		if err := c.io.Loop(c.step); err != nil {
+			if c.progress.phase() == parking && c.ws == nil {
+				c.enter(parked)
+				if done = c.io.Park(c); done {
+					return
+				}
+				c.enter(idle)
+				continue
+			}
 			c.lost(err)
 			break
 		}
@@ -94,6 +109,12 @@ func (c *conn1) serve() {
 	if c.lingering {
 		c.linger()
 	}
+}
+
+// Wake is listen.Parked: there is something to read.
+func (c *conn1) Wake() {
+	c.enter(idle)
+	c.serve()
 }
 
 // step runs whenever there may be something to read: it answers every request that is complete. It
@@ -159,7 +180,7 @@ func (c *conn1) one() outcome {
 	}
 	if err == nil && end < 0 {
 		if ws.seen == 0 {
-			c.progress.enter(reading)
+			c.enter(reading)
 		}
 		ws.seen = len(head)
 		c.room()
@@ -256,7 +277,7 @@ func (c *conn1) run() {
 	c.served++
 	x.Record.Start = clock.Now()
 	c.life.Begin()
-	c.progress.enter(busy)
+	c.enter(busy)
 	if err := c.handle(x); err != nil {
 		x.ResetResponse()
 		c.rescue(x, err)
@@ -295,7 +316,7 @@ func (c *conn1) refuse(err error) {
 	c.leave.Store(true)
 	c.ws.body.incoming, c.ws.body.short, c.answered = incoming{over: true}, true, false
 	c.ws.body.count.Store(0)
-	c.progress.enter(busy)
+	c.enter(busy)
 	x.Record.Start = clock.Now()
 	x.Request.Scheme = c.srv.Scheme
 	c.life.Begin()
@@ -322,7 +343,7 @@ func (c *conn1) finish(x *exchange.Exchange) {
 	}
 	ws.body.release()
 	x.Free()
-	c.progress.enter(idle)
+	c.enter(idle)
 }
 
 // leftover moves what was read past the end of the request to where the next one is looked for, and

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"log/slog"
 	"os"
+	"runtime"
 	"sync/atomic"
 	"time"
 
+	"github.com/pergola-mesh/pergola/internal/clock"
 	"github.com/pergola-mesh/pergola/internal/sweep"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
 	"github.com/pergola-mesh/pergola/proxy/listen"
@@ -47,23 +49,27 @@ type Server struct {
 	killed   atomic.Bool
 }
 
-// Serve owns conn until it ends, on the caller's goroutine, and closes it. info is the connection's;
-// it must not change any more.
-func (s *Server) Serve(conn *listen.Conn, info *exchange.Conn) {
-	c := &conn1{srv: s, io: conn, info: info}
+// Serve owns conn until it ends, and then closes it and calls done. It returns when the connection has
+// ended or while it is idle: an idle connection has no goroutine. info is the connection's; it must
+// not change any more.
+func (s *Server) Serve(conn *listen.Conn, info *exchange.Conn, done func()) {
+	c := &conn1{srv: s, io: conn, info: info, done: done, began: clock.Now()}
 	s.active.Add(1)
+	c.enter(idle)
+	if conn.Ahead() {
+		c.enter(reading)
+	}
 	c.ticket = s.sweeper.Add(c)
-	defer func() {
-		if p := recover(); p != nil {
-			s.Logger.Error("panic outside a handler", "panic", p, "stack", stack())
-			conn.Abort()
-		}
-		s.sweeper.Remove(c.ticket)
-		c.giveBack()
-		conn.Close()
-		s.active.Add(-1)
-	}()
 	c.serve()
+}
+
+// end closes the connection. Not from inside a sweep.
+func (c *conn1) end() {
+	c.srv.sweeper.Remove(c.ticket)
+	c.giveBack()
+	c.io.Close()
+	c.srv.active.Add(-1)
+	c.done()
 }
 
 // Active is the number of connections being served.
@@ -105,6 +111,10 @@ func (c *conn1) Sweep(now int64) {
 	s := c.srv
 	ph, still := c.progress.stuck(now)
 	if s.killed.Load() {
+		if ph == parked {
+			c.endParked()
+			return
+		}
 		c.life.Cancel(exchange.Draining)
 		c.io.Interrupt()
 		c.io.InterruptWrite()
@@ -113,8 +123,15 @@ func (c *conn1) Sweep(now int64) {
 	over := func(limit time.Duration) bool { return limit > 0 && still > int64(limit) }
 	switch ph {
 	case idle:
-		if over(s.Timeouts.Idle) || s.draining.Load() && over(drainIdle) {
-			c.io.Interrupt()
+		switch {
+		case over(s.Timeouts.Idle) || s.draining.Load() && over(drainIdle):
+			c.tell(ending)
+		case still > int64(parkAfter):
+			c.tell(parking)
+		}
+	case parked:
+		if over(s.Timeouts.Idle-parkAfter) || s.draining.Load() {
+			c.endParked()
 		}
 	case reading:
 		if over(s.Timeouts.Header) {
@@ -136,6 +153,39 @@ func (c *conn1) Sweep(now int64) {
 	if in, still := c.intake.stuck(now); in == receiving && s.Timeouts.Body > 0 && still > int64(s.Timeouts.Body) {
 		c.expired.Store(true)
 		c.io.Interrupt()
+	}
+}
+
+// parkAfter is how long a connection is idle before its goroutine ends.
+const parkAfter = time.Second
+
+// tell has the connection's goroutine leave its wait, unless a request comes first.
+func (c *conn1) tell(ph phase) {
+	if c.io.Fused() || ph == ending {
+		if c.progress.tell(ph) {
+			c.io.Interrupt()
+			c.told.Store(true)
+		}
+	}
+}
+
+// endParked ends a connection that has no goroutine.
+func (c *conn1) endParked() {
+	if c.io.Unpark() {
+		c.progress.enter(ending)
+		go c.end()
+	}
+}
+
+// enter begins a phase. A connection that the sweeper has just told to end or to park, and that has
+// got a request instead, takes the interruption back.
+func (c *conn1) enter(ph phase) {
+	if c.progress.enter(ph).told() {
+		for !c.told.Load() {
+			runtime.Gosched() // the sweeper is about to interrupt
+		}
+		c.told.Store(false)
+		c.io.Resume()
 	}
 }
 

@@ -25,12 +25,12 @@ func (c *conn1) tunnel(x *exchange.Exchange) {
 		out = append(out, x.Response.Upgrade...)
 		out = append(out, crlf...)
 	}
-	c.progress.enter(writing)
+	c.enter(writing)
 	if err := c.send(append(out, crlf...), nil); err != nil {
 		c.cut(x, err)
 		return
 	}
-	c.progress.enter(tunnelled)
+	c.enter(tunnelled)
 	c.io.Unread(ws.in[ws.body.r:ws.body.w]) // what the client sent behind its request
 	ws.body.r, ws.body.w = 0, 0
 	if c.life.Bind(tunnelCanceler{c.io, t}) != nil {

@@ -33,6 +33,8 @@ type Conn struct {
 	writeFn  func(uintptr) bool
 	writing  [2][]byte
 	writeErr error
+	watched  bool   // the parking lot's epoll has the descriptor
+	slot     int32  // where in the lot
 	ahead    []byte // bytes read before the codec came: what a PROXY header or a sniffer left
 }
 

@@ -42,10 +42,10 @@ func NewListener(ln net.Listener, options Options) *Listener {
 // Addr is where it listens.
 func (l *Listener) Addr() net.Addr { return l.net.Addr() }
 
-// Serve accepts until Close and calls serve for every connection, each on a goroutine of its own;
-// serve must close the connection. shard differs from one connection to the next. It returns once
-// Close was called; connections may go on.
-func (l *Listener) Serve(serve func(c net.Conn, peer netip.AddrPort, shard uint32)) {
+// Serve accepts until Close and calls serve for every connection, each on a goroutine of its own.
+// Whoever closes the connection then calls done, once. shard differs from one connection to the next.
+// Serve returns once Close was called; connections may go on.
+func (l *Listener) Serve(serve func(c net.Conn, peer netip.AddrPort, shard uint32, done func())) {
 	pause := time.Duration(0)
 	for {
 		c, err := l.net.Accept()
@@ -67,9 +67,10 @@ func (l *Listener) Serve(serve func(c net.Conn, peer netip.AddrPort, shard uint3
 			continue
 		}
 		shard := l.next.Add(1)
-		l.wg.Go(func() {
-			defer l.release(key)
-			serve(c, peer, shard)
+		l.wg.Add(1)
+		go serve(c, peer, shard, func() {
+			l.release(key)
+			l.wg.Done()
 		})
 	}
 }
