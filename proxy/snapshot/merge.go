@@ -1,0 +1,125 @@
+package snapshot
+
+import (
+	"reflect"
+	"slices"
+
+	"github.com/pergola-mesh/pergola/config/dynamic"
+)
+
+// source is what a provider said last.
+type source struct {
+	config   *dynamic.Configuration
+	places   map[string]dynamic.Place
+	problems []dynamic.Problem
+	unread   map[id][]string // complaints about single objects
+	foreign  []foreign
+}
+
+func (b *Builder) source(provider string) *source {
+	s := b.sources[provider]
+	if s == nil {
+		s = &source{}
+		b.sources[provider] = s
+	}
+	return s
+}
+
+// problem is what is wrong with an object, where the provider declared it.
+func (s *source) problem(provider, object, message string) dynamic.Problem {
+	at := s.places[object]
+	if at.Source == "" {
+		at.Source = provider
+	}
+	return dynamic.Problem{Source: at.Source, Line: at.Line, Object: object, Message: message}
+}
+
+// merge takes an update in and returns the nodes whose configuration it changed.
+func (b *Builder) merge(u dynamic.Update) []*node {
+	s := b.source(u.Provider)
+	m := merger{builder: b, provider: u.Provider, changed: map[*node]struct{}{}}
+	if u.Config != nil { // else the provider could read nothing: what it said before stands
+		was, now := httpOf(s.config), httpOf(u.Config)
+		diff(&m, aRouter, was.Routers, now.Routers)
+		diff(&m, aService, was.Services, now.Services)
+		diff(&m, aMiddleware, was.Middlewares, now.Middlewares)
+		diff(&m, aTransport, was.ServersTransports, now.ServersTransports)
+		s.config = u.Config
+	}
+	unread := map[id][]string{}
+	for _, p := range u.Problems {
+		if object, ok := parsePlace(p.Object, u.Provider); ok {
+			unread[object] = append(unread[object], complaint(p))
+		}
+	}
+	m.complain(s.unread, unread)
+	s.places, s.problems, s.unread = u.Places, u.Problems, unread
+	s.findForeign(u.Provider)
+	changed := make([]*node, 0, len(m.changed))
+	for n := range m.changed {
+		changed = append(changed, n)
+	}
+	return changed
+}
+
+func httpOf(c *dynamic.Configuration) *dynamic.HTTPConfiguration {
+	if c == nil || c.HTTP == nil {
+		return &dynamic.HTTPConfiguration{}
+	}
+	return c.HTTP
+}
+
+// complaint is a provider's problem as it reads beside the object itself.
+func complaint(p dynamic.Problem) string {
+	if p.Key == "" {
+		return p.Message
+	}
+	return p.Key + ": " + p.Message
+}
+
+// merger collects what an update changes.
+type merger struct {
+	builder  *Builder
+	provider string
+	changed  map[*node]struct{}
+}
+
+func (m *merger) touch(i id) *node {
+	n := m.builder.graph.node(i)
+	m.changed[n] = struct{}{}
+	return n
+}
+
+// diff compares two versions of a section, by pointer first and then by content.
+func diff[T any](m *merger, k kind, was, now map[string]*T) {
+	for name, config := range now {
+		before := was[name]
+		if before == config || before != nil && config != nil && reflect.DeepEqual(before, config) {
+			continue
+		}
+		n := m.touch(id{k, name + "@" + m.provider})
+		n.config = nil
+		if config != nil {
+			n.config = config
+		}
+	}
+	for name, before := range was {
+		if _, kept := now[name]; !kept && before != nil {
+			m.touch(id{k, name + "@" + m.provider}).config = nil
+		}
+	}
+}
+
+// complain gives the nodes what the provider says of them.
+func (m *merger) complain(was, now map[id][]string) {
+	for i, messages := range now {
+		if !slices.Equal(was[i], messages) {
+			m.touch(i).unread = messages
+		}
+	}
+	for i := range was {
+		if _, still := now[i]; !still {
+			m.touch(i).unread = nil
+		}
+	}
+}

@@ -1,0 +1,74 @@
+package snapshot
+
+import "strings"
+
+// kind is a sort of object that has a name and that others refer to.
+type kind uint8
+
+const (
+	aRouter kind = iota
+	aService
+	aMiddleware
+	aTransport
+	kindCount
+)
+
+var kinds = [kindCount]struct{ name, section string }{
+	aRouter:     {"router", "http.routers"},
+	aService:    {"service", "http.services"},
+	aMiddleware: {"middleware", "http.middlewares"},
+	aTransport:  {"serversTransport", "http.serversTransports"},
+}
+
+// String is the kind as it reads in a message.
+func (k kind) String() string { return kinds[k].name }
+
+// id is what an object is found by: its kind and its qualified name.
+type id struct {
+	kind kind
+	name string // such as "web@file"
+}
+
+// String reads "router web@file".
+func (i id) String() string { return i.kind.String() + " " + i.name }
+
+// local is the name without its provider.
+func (i id) local() string {
+	name, _ := split(i.name)
+	return name
+}
+
+// provider is what stands behind the @.
+func (i id) provider() string {
+	_, provider := split(i.name)
+	return provider
+}
+
+// place is where the provider's configuration has the object, such as "http.routers.web".
+func (i id) place() string { return kinds[i.kind].section + "." + i.local() }
+
+// split cuts a qualified name at its last @.
+func split(name string) (local, provider string) {
+	if at := strings.LastIndexByte(name, '@'); at >= 0 {
+		return name[:at], name[at+1:]
+	}
+	return name, ""
+}
+
+// qualify gives the name in a reference its provider: the one of whoever refers, unless it says.
+func qualify(name, provider string) string {
+	if strings.Contains(name, "@") {
+		return name
+	}
+	return name + "@" + provider
+}
+
+// parsePlace is the inverse of id.place.
+func parsePlace(place, provider string) (id, bool) {
+	for k := range kindCount {
+		if name, ok := strings.CutPrefix(place, kinds[k].section+"."); ok {
+			return id{k, qualify(name, provider)}, true
+		}
+	}
+	return id{}, false
+}

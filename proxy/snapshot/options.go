@@ -1,0 +1,135 @@
+package snapshot
+
+import (
+	"log/slog"
+	"maps"
+	"os"
+	"slices"
+
+	"github.com/pergola-mesh/pergola/config/dynamic"
+	"github.com/pergola-mesh/pergola/config/static"
+	"github.com/pergola-mesh/pergola/proxy/exchange"
+	"github.com/pergola-mesh/pergola/proxy/upstream"
+)
+
+// internal is the provider of the gateway's own objects.
+const internal = "internal"
+
+// Options are what a Builder works with. Upstreams is required.
+type Options struct {
+	// EntryPoints are all entry points by name. They and what is in them must not change.
+	EntryPoints map[string]*static.EntryPoint
+	// Precedence lists providers in the order in which their routers win ties of priority; those that
+	// are not in it come after.
+	Precedence []string
+	// Services are the gateway's own, by the name that stands before "@internal", such as "api".
+	// noop, which answers 418, is always there.
+	Services map[string]exchange.Handler
+	// Internal holds the gateway's own routers, and what they need: the configuration of the provider
+	// "internal". Only these routers may have a priority above MaxInt-1000.
+	Internal *dynamic.Configuration
+	// Transport is how servers are spoken to by services that name no serversTransport; nil stands for
+	// the defaults.
+	Transport *dynamic.ServersTransport
+	Upstreams *upstream.Registry
+	// Routers gives routers their place in the metrics; nil gives them none.
+	Routers Routers
+	// RecordInternals keeps access log and metrics for routers that lead to the gateway's own services.
+	RecordInternals bool
+	// ReadFile reads the files that a configuration names; os.ReadFile when nil.
+	ReadFile func(path string) ([]byte, error)
+	// Logger is handed to middlewares. The builder itself logs nothing.
+	Logger *slog.Logger
+	// Providers and Features are shown in the View as they are.
+	Providers []string
+	Features  Features
+}
+
+// Routers makes the scopes of routers. The same names get the same scope.
+type Routers interface {
+	Router(name, service string) exchange.Scope
+}
+
+// point is an entry point as routers see it.
+type point struct {
+	name        string
+	middlewares []string
+	records     static.Observability
+}
+
+// teapot is noop@internal.
+var teapot = exchange.HandlerFunc(func(x *exchange.Exchange) error {
+	x.Respond(418, "text/plain; charset=utf-8", []byte("I'm a teapot\n"))
+	return nil
+})
+
+// NewBuilder returns a builder whose first snapshot has the gateway's own objects, and what is wrong
+// with them.
+func NewBuilder(o Options) (*Builder, Report) {
+	if o.ReadFile == nil {
+		o.ReadFile = os.ReadFile
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	b := &Builder{
+		options:    o,
+		graph:      graph{nodes: map[id]*node{}},
+		sources:    map[string]*source{},
+		pointIndex: map[string]int{},
+		udp:        map[string]bool{},
+		faulty:     map[*node]struct{}{},
+	}
+	b.addPoints(o.EntryPoints)
+	for k := range b.shown {
+		b.shown[k] = map[string]*object{}
+	}
+	b.addInternal(o)
+	b.current = newSnapshot(b)
+	_, report := b.Apply(dynamic.Update{Provider: internal, Config: o.Internal})
+	return b, report
+}
+
+// addPoints numbers the entry points that speak HTTP and finds the default ones.
+func (b *Builder) addPoints(all map[string]*static.EntryPoint) {
+	asDefault := false
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		e := all[name]
+		if e.Protocol() == "udp" {
+			b.udp[name] = true
+			continue
+		}
+		b.pointIndex[name] = len(b.points)
+		b.points = append(b.points, point{name, e.HTTP.Middlewares, e.Observability})
+		asDefault = asDefault || e.AsDefault
+	}
+	for i, p := range b.points {
+		if all[p.name].AsDefault || !asDefault && p.name != "traefik" {
+			b.defaults = append(b.defaults, i)
+		}
+	}
+}
+
+// addInternal adds the objects that are not made from configuration: the gateway's services and the
+// default transport.
+func (b *Builder) addInternal(o Options) {
+	services := map[string]exchange.Handler{"noop": teapot}
+	maps.Copy(services, o.Services)
+	for name, handler := range services {
+		n := b.graph.node(id{aService, name + "@" + internal})
+		n.config, n.value, n.err = &dynamic.Service{}, &service{handler: handler}, nil
+		n.shown = &object{config: n.config}
+		b.show(n)
+	}
+	transport := o.Transport
+	if transport == nil {
+		transport = &dynamic.ServersTransport{}
+		transport.SetDefaults()
+	}
+	n := b.graph.node(id{aTransport, defaultTransport})
+	n.config, n.phase = transport, stale
+	b.build(n)
+}
+
+// defaultTransport is the name of the transport of services that name none.
+const defaultTransport = "default@" + internal

@@ -1,0 +1,113 @@
+package snapshot
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/pergola-mesh/pergola/config/dynamic"
+	"github.com/pergola-mesh/pergola/proxy/exchange"
+)
+
+// branch is where a router's requests of one entry point go: the handler in the route table.
+type branch struct {
+	next   exchange.Handler
+	scope  exchange.Scope
+	silent bool
+}
+
+// Handle notes the router and goes on.
+func (r *branch) Handle(x *exchange.Exchange) error {
+	x.Record.Router = r.scope
+	if r.silent {
+		x.Record.Silent = true
+	}
+	return r.next.Handle(x)
+}
+
+// broken answers for a router that cannot be served.
+type broken struct{ err error }
+
+func (b *broken) Handle(*exchange.Exchange) error { return b.err }
+
+// path is what a router's requests go through.
+type path struct {
+	links   []exchange.Middleware
+	service exchange.Handler
+	name    string // of the service
+	kind    exchange.Kind
+	errs    []error
+}
+
+// fail notes why requests cannot be served. What is worst decides what they are answered.
+func (p *path) fail(kind exchange.Kind, err error) {
+	if len(p.errs) == 0 || kind == exchange.Internal {
+		p.kind = kind
+	}
+	p.errs = append(p.errs, err)
+}
+
+// path finds the service and the middlewares of a router, after those of its entry point.
+func (b *Builder) path(provider string, config *dynamic.Router, first []string) *path {
+	p := &path{}
+	for _, name := range slices.Concat(first, config.Middlewares) {
+		m, err := b.middleware(qualify(name, provider))
+		if err != nil {
+			p.fail(exchange.Internal, err)
+		}
+		p.links = append(p.links, m)
+	}
+	if config.Service == "" {
+		p.fail(exchange.NoEndpoint, errors.New("the router has no service"))
+		return p
+	}
+	p.name = qualify(config.Service, provider)
+	s, err := b.service(p.name)
+	if err != nil {
+		p.fail(exchange.NoEndpoint, err)
+		return p
+	}
+	p.service = s.handler
+	return p
+}
+
+// handler puts a path together.
+func (p *path) handler(router string) exchange.Handler {
+	if len(p.errs) > 0 {
+		return &broken{p.kind.With(fmt.Errorf("router %s: %w", router, errors.Join(p.errs...)))}
+	}
+	return exchange.Chain(p.service, p.links...)
+}
+
+// branch makes a path the way of a router's requests of one entry point.
+func (b *Builder) branch(n *node, at *point, config *dynamic.Router, p *path) *branch {
+	r := &branch{next: p.handler(n.name), silent: !b.recorded(n, at, config)}
+	if strings.HasSuffix(p.name, "@"+internal) && !b.options.RecordInternals {
+		r.silent = true
+	}
+	if b.options.Routers != nil {
+		r.scope = b.options.Routers.Router(n.name, p.name)
+	}
+	return r
+}
+
+// recorded reports whether a router's requests are logged and counted. The two go together.
+func (b *Builder) recorded(n *node, at *point, config *dynamic.Router) bool {
+	logs, metrics := at.records.AccessLogs, at.records.Metrics
+	if o := config.Observability; o != nil {
+		logs, metrics = or(o.AccessLogs, logs), or(o.Metrics, metrics)
+		if message := "observability: accessLogs and metrics cannot differ in this build: both stay on"; logs != metrics && !slices.Contains(n.shown.Errors, message) {
+			n.shown.Add(message, false)
+		}
+	}
+	return logs || metrics
+}
+
+// or is *p, or otherwise when it is not set.
+func or[T any](p *T, otherwise T) T {
+	if p == nil {
+		return otherwise
+	}
+	return *p
+}

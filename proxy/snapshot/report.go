@@ -1,0 +1,50 @@
+package snapshot
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/pergola-mesh/pergola/config/dynamic"
+)
+
+// Report is what became of an update.
+type Report struct {
+	Provider string
+	// Changed says that there is a new snapshot.
+	Changed bool
+	// Built counts the objects that were made anew.
+	Built Counts
+	// Problems are all that is wrong in the snapshot, whichever provider it is from, in a stable order.
+	Problems []dynamic.Problem
+}
+
+// Counts counts objects by kind.
+type Counts struct{ Routers, Services, Middlewares, ServersTransports int }
+
+// Total is the number of all objects.
+func (c Counts) Total() int { return c.Routers + c.Services + c.Middlewares + c.ServersTransports }
+
+func (c *Counts) add(k kind) {
+	*[...]*int{aRouter: &c.Routers, aService: &c.Services, aMiddleware: &c.Middlewares, aTransport: &c.ServersTransports}[k]++
+}
+
+// problems gathers what is wrong: what providers say, and what building has shown.
+func (b *Builder) problems() []dynamic.Problem {
+	var all []dynamic.Problem
+	for _, s := range b.sources {
+		all = append(all, s.problems...)
+		for _, f := range s.foreign {
+			all = append(all, f.own...)
+		}
+	}
+	for n := range b.faulty {
+		for _, message := range n.shown.Errors[n.shown.unread:] {
+			all = append(all, b.source(n.provider()).problem(n.provider(), n.place(), message))
+		}
+	}
+	slices.SortFunc(all, func(p, q dynamic.Problem) int {
+		return cmp.Or(cmp.Compare(p.Source, q.Source), cmp.Compare(p.Object, q.Object), cmp.Compare(p.Line, q.Line),
+			cmp.Compare(p.Key, q.Key), cmp.Compare(p.Message, q.Message))
+	})
+	return all
+}

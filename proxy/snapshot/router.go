@@ -1,0 +1,118 @@
+package snapshot
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/pergola-mesh/pergola/config/dynamic"
+	"github.com/pergola-mesh/pergola/proxy/exchange"
+	"github.com/pergola-mesh/pergola/proxy/route"
+)
+
+// maxPriority is the highest priority that a user may give: those above are for the gateway's own
+// routers.
+const maxPriority = math.MaxInt - 1000
+
+// router is a router that was built.
+type router struct {
+	text    string
+	rule    *route.Rule
+	ruleErr error
+	points  []int // the numbers of the entry points in whose tables it is
+}
+
+// router builds a router into the tables of its entry points.
+func (b *Builder) router(n *node, config *dynamic.Router, was *router) *router {
+	r, state := &router{text: config.Rule}, &n.shown.State
+	if was != nil && was.text == r.text {
+		r.rule, r.ruleErr = was.rule, was.ruleErr
+	} else {
+		r.rule, r.ruleErr = route.Parse(config.Rule)
+	}
+	points := b.pointsOf(config, state)
+	unservable := unservable(config, r.ruleErr)
+	for _, err := range unservable {
+		state.Add(err.Error(), true)
+	}
+	if r.ruleErr == nil {
+		n.shown.priority = r.rule.Priority()
+		for _, w := range r.rule.Warnings() {
+			state.Add(w, false)
+		}
+	}
+	if config.Priority != 0 {
+		n.shown.priority = config.Priority
+	}
+	if len(unservable) > 0 {
+		return r
+	}
+	r.points = points
+	priority := config.Priority
+	reserved := priority > maxPriority && n.provider() != internal
+	if reserved {
+		priority = maxPriority
+	}
+	for _, i := range points {
+		p := b.path(n.provider(), config, b.points[i].middlewares)
+		if reserved {
+			p.fail(exchange.Internal, fmt.Errorf("priority %d is above %d, the highest a router may have", config.Priority, maxPriority))
+		}
+		for _, err := range p.errs {
+			if message := err.Error(); !slices.Contains(state.Errors, message) {
+				state.Add(message, true)
+			}
+		}
+		n.shown.using = append(n.shown.using, b.points[i].name)
+		b.edits[i].put = append(b.edits[i].put, route.Entry{
+			Name: n.name, Rule: r.rule, Priority: priority, Rank: b.rank(n.provider()), Handler: b.branch(n, &b.points[i], config, p),
+		})
+	}
+	return r
+}
+
+// unservable tells why no request can be known to be meant for a router.
+func unservable(config *dynamic.Router, ruleErr error) (errs []error) {
+	if len(config.ParentRefs) > 0 {
+		errs = append(errs, errors.New("parentRefs: nested routers are not in this build yet: write the parent's rule and middlewares into the router"))
+	}
+	if s := config.RuleSyntax; s != "" && !strings.EqualFold(s, "v3") {
+		return append(errs, fmt.Errorf("ruleSyntax %s is not supported: write the rule in v3 syntax and take the key out", s))
+	}
+	if config.TLS != nil {
+		errs = append(errs, errors.New("tls: TLS termination is not in this build yet: take the key out"))
+	}
+	if ruleErr != nil {
+		errs = append(errs, ruleErr)
+	}
+	return errs
+}
+
+// pointsOf gives the numbers of the entry points that a router is on.
+func (b *Builder) pointsOf(config *dynamic.Router, state *State) []int {
+	if len(config.EntryPoints) == 0 {
+		if len(b.defaults) == 0 {
+			state.Add("no entry point is a default one: name some in entryPoints", true)
+		}
+		return b.defaults
+	}
+	var points []int
+	for _, name := range config.EntryPoints {
+		i, ok := b.pointIndex[name]
+		switch {
+		case !ok && b.udp[name]:
+			state.Add(fmt.Sprintf("entry point %s is for UDP", name), false)
+		case !ok:
+			state.Add(fmt.Sprintf("entry point %s does not exist", name), false)
+		case !slices.Contains(points, i):
+			points = append(points, i)
+		}
+	}
+	if len(points) == 0 {
+		state.Add("the router is on no entry point", true)
+	}
+	slices.Sort(points)
+	return points
+}

@@ -1,0 +1,105 @@
+package snapshot
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/pergola-mesh/pergola/config/dynamic"
+)
+
+// Runner applies the updates of providers as they come, and puts what comes of them in force.
+type Runner struct {
+	Builder *Builder
+	Live    *Live
+	// Throttle is the shortest time between two updates of one provider that are applied. Of those that
+	// come in between the newest counts.
+	Throttle time.Duration
+	// Metrics is told of each configuration; nil for nobody.
+	Metrics Reloads
+	Logger  *slog.Logger
+	// Changed, when set, is told of each snapshot that was put in force.
+	Changed func(*Snapshot)
+
+	logged map[dynamic.Problem]bool // the problems that stand and are in the log already
+}
+
+// Reloads counts configurations.
+type Reloads interface {
+	// Reloaded counts a configuration that took effect, with the number of problems that are left in it.
+	Reloaded(problems int)
+}
+
+// Run applies updates until ctx ends or updates is closed. A provider's first update is applied at once.
+func (r *Runner) Run(ctx context.Context, updates <-chan dynamic.Update) {
+	w := waiting{}
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case u, ok := <-updates:
+			if !ok {
+				updates = nil
+				if w.empty() {
+					return
+				}
+				continue
+			}
+			w.add(u)
+		case <-timer.C:
+		}
+		now := time.Now()
+		for _, u := range w.due(now, r.Throttle) {
+			r.Apply(u)
+		}
+		if updates == nil && w.empty() {
+			return
+		}
+		if next, ok := w.next(); ok {
+			timer.Reset(next.Sub(now))
+		}
+	}
+}
+
+// Apply applies one update now.
+func (r *Runner) Apply(u dynamic.Update) {
+	start := time.Now()
+	s, report := r.Builder.Apply(u)
+	r.log(report, time.Since(start))
+	if !report.Changed {
+		return
+	}
+	r.Live.Swap(s)
+	if r.Metrics != nil {
+		r.Metrics.Reloaded(len(report.Problems))
+	}
+	if r.Changed != nil {
+		r.Changed(s)
+	}
+}
+
+// log tells of each problem once for as long as it stands, of those that were mended, and of what
+// was rebuilt.
+func (r *Runner) log(report Report, took time.Duration) {
+	now := make(map[dynamic.Problem]bool, len(report.Problems))
+	for _, p := range report.Problems {
+		line := p.Line
+		p.Line = 0 // it moves with every edit above it
+		if now[p] = true; !r.logged[p] {
+			r.Logger.Error("Configuration problem", "source", p.Source, "line", line, "object", p.Object, "key", p.Key, "problem", p.Message)
+		}
+	}
+	mended := 0
+	for p := range r.logged {
+		if !now[p] {
+			mended++
+		}
+	}
+	r.logged = now
+	if report.Changed {
+		r.Logger.Info("Configuration applied", "provider", report.Provider, "problems", len(report.Problems), "mended", mended,
+			"routers", report.Built.Routers, "services", report.Built.Services, "middlewares", report.Built.Middlewares, "duration", took)
+	}
+}

@@ -1,0 +1,101 @@
+package snapshot
+
+import (
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/pergola-mesh/pergola/config/dynamic"
+	"github.com/pergola-mesh/pergola/proxy/exchange"
+	"github.com/pergola-mesh/pergola/proxy/route"
+)
+
+// Snapshot is all that requests need, at one moment. It is immutable and safe for concurrent use.
+type Snapshot struct {
+	tables []*route.Table // by entry point, as in Builder.points
+
+	options  *Options
+	points   []point
+	shown    [kindCount]map[string]*object
+	foreign  []foreign
+	problems []dynamic.Problem
+	view     func() *View
+
+	// retired are the services that no longer take part. The builder's goroutine alone touches it.
+	retired []*service
+}
+
+// object is what the View shows of a node. It does not change once the node is built.
+type object struct {
+	State
+	unread   int // how many of Errors are the provider's own complaints
+	config   any
+	priority int      // of a router
+	using    []string // entry points of a router
+	status   func() map[string]string
+}
+
+// newSnapshot makes the snapshot of a builder that has been told nothing.
+func newSnapshot(b *Builder) *Snapshot {
+	s := &Snapshot{options: &b.options, points: b.points, tables: make([]*route.Table, len(b.points))}
+	for i := range s.tables {
+		s.tables[i] = route.NewTable(nil)
+	}
+	for k := range b.shown {
+		s.shown[k] = maps.Clone(b.shown[k])
+	}
+	s.view = sync.OnceValue(s.look)
+	return s
+}
+
+// next makes the snapshot after s, with what the builder changed.
+func (s *Snapshot) next(b *Builder, problems []dynamic.Problem) *Snapshot {
+	n := &Snapshot{
+		options: s.options, points: s.points, tables: slices.Clone(s.tables), shown: s.shown,
+		problems: problems, retired: slices.Concat(s.retired, b.retired),
+	}
+	for i, e := range b.edits {
+		if len(e.remove)+len(e.put) > 0 {
+			n.tables[i] = s.tables[i].Update(e.remove, e.put)
+		}
+	}
+	for _, from := range b.sources {
+		n.foreign = append(n.foreign, from.foreign...)
+	}
+	for k, changed := range b.showing {
+		if changed {
+			n.shown[k] = maps.Clone(b.shown[k])
+		}
+	}
+	n.view = sync.OnceValue(n.look)
+	return n
+}
+
+// release gives up what this snapshot and those before it replaced.
+func (s *Snapshot) release() {
+	for _, old := range s.retired {
+		old.close()
+	}
+	s.retired = nil
+}
+
+// View describes the snapshot. It is made when first asked for.
+func (s *Snapshot) View() *View { return s.view() }
+
+// Handler returns the handler of an entry point's requests; nil when there is no such entry point. It
+// fails with exchange.NotFound when no router matches.
+func (s *Snapshot) Handler(entryPoint string) exchange.Handler {
+	i := slices.IndexFunc(s.points, func(p point) bool { return p.name == entryPoint })
+	if i < 0 {
+		return nil
+	}
+	return exchange.HandlerFunc(func(x *exchange.Exchange) error { return s.handle(i, x) })
+}
+
+func (s *Snapshot) handle(i int, x *exchange.Exchange) error {
+	e := s.tables[i].Match(x)
+	if e == nil {
+		return exchange.NotFound
+	}
+	return e.Handler.(*branch).Handle(x)
+}
