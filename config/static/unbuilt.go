@@ -6,7 +6,9 @@ import "github.com/pergola-mesh/pergola/config/load"
 // its feature comes.
 var unbuilt = []load.Unbuilt{
 	{Key: "entryPoints.*.allowACMEByPass", Feature: "ACME"},
+	{Key: "entryPoints.*.forwardedHeaders.connection", Feature: "Connection headers for middlewares"},
 	{Key: "entryPoints.*.http.tls", Feature: "TLS termination"},
+	{Key: "entryPoints.*.http2", Feature: "HTTP/2"},
 	{Key: "entryPoints.*.http3", Feature: "HTTP/3"},
 	{Key: "entryPoints.*.udp", Feature: "UDP entry points"},
 	{Key: "providers.consulCatalog", Feature: "the Consul catalogue provider"},
@@ -34,6 +36,7 @@ var unbuilt = []load.Unbuilt{
 	{Key: "metrics.influxDB2", Feature: "InfluxDB metrics"},
 	{Key: "log.otlp", Feature: "OpenTelemetry logs"},
 	{Key: "accessLog.otlp", Feature: "OpenTelemetry logs"},
+	{Key: "accessLog.dualOutput", Feature: "OpenTelemetry logs"},
 	{Key: "tracing", Feature: "tracing"},
 	{Key: "certificatesResolvers", Feature: "ACME"},
 	{Key: "hostResolver", Feature: "CNAME flattening"},
