@@ -102,7 +102,7 @@ func (r *Registry) loadBalancer(name string, c *LoadBalancer) (*loadBalancer, er
 	if l.make, err = balance.Named(c.Strategy); err != nil {
 		return nil, err
 	}
-	if _, err := transport.TLS.Config(); err != nil {
+	if err := transport.Err(); err != nil {
 		return nil, fmt.Errorf("serversTransport: %w", err)
 	}
 	if l.passive, err = c.PassiveHealthCheck.policy(); err != nil {

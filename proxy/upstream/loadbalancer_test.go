@@ -148,6 +148,19 @@ func BenchmarkHandle(b *testing.B) {
 	}
 }
 
+func BenchmarkBuild(b *testing.B) {
+	r := NewRegistry(Options{Pools: noopPools{}})
+	c := LoadBalancer{Servers: servers("a", "b", "c")}
+	b.ReportAllocs()
+	for b.Loop() {
+		s, err := r.LoadBalancer("web@file", c)
+		if err != nil {
+			b.Fatal(err)
+		}
+		s.Close()
+	}
+}
+
 // Requests, failing servers, health changes and reloads at once: every request is answered by a server
 // that is up, and nothing is in flight at the end.
 func TestStress(t *testing.T) {

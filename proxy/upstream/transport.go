@@ -24,6 +24,7 @@ type Transport struct {
 
 	once sync.Once
 	hash string
+	err  error
 }
 
 // TLS is how servers with an https URL are spoken to and known. See TLS.Config.
@@ -63,17 +64,26 @@ var DefaultTransport = &Transport{
 
 // Hash is the same for transports with the same settings, and only for those.
 func (t *Transport) Hash() string {
-	t.once.Do(func() {
-		text, err := json.Marshal(struct {
-			Dial, Header, Idle time.Duration
-			MaxIdle, MaxConns  int
-			TLS                *TLS
-		}{t.DialTimeout, t.ResponseHeaderTimeout, t.IdleTimeout, t.MaxIdle, t.MaxConns, &t.TLS})
-		if err != nil {
-			panic(err) // strings and numbers always marshal
-		}
-		sum := sha256.Sum256(text)
-		t.hash = hex.EncodeToString(sum[:])
-	})
+	t.once.Do(t.examine)
 	return t.hash
+}
+
+// Err is why the transport cannot be used; nil when it can.
+func (t *Transport) Err() error {
+	t.once.Do(t.examine)
+	return t.err
+}
+
+func (t *Transport) examine() {
+	text, err := json.Marshal(struct {
+		Dial, Header, Idle time.Duration
+		MaxIdle, MaxConns  int
+		TLS                *TLS
+	}{t.DialTimeout, t.ResponseHeaderTimeout, t.IdleTimeout, t.MaxIdle, t.MaxConns, &t.TLS})
+	if err != nil {
+		panic(err) // strings and numbers always marshal
+	}
+	sum := sha256.Sum256(text)
+	t.hash = hex.EncodeToString(sum[:])
+	_, t.err = t.TLS.Config()
 }
