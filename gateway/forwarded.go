@@ -1,0 +1,180 @@
+package gateway
+
+import (
+	"bytes"
+	"net/netip"
+	"os"
+
+	"github.com/pergola-mesh/pergola/config/static"
+	"github.com/pergola-mesh/pergola/proxy/exchange"
+)
+
+// forwarded settles who the client is, and what the server is told of it. It is the one place that
+// reads X-Forwarded-*: logs, limits, rules and balancers use Exchange.Client.
+//
+// What a peer that is not trusted says of itself is removed before anything of ours is added.
+type forwarded struct {
+	trusted   []netip.Prefix
+	everybody bool
+	noAppend  bool // do not append the peer to X-Forwarded-For
+	scheme    string
+	plain     *exchange.Lines // what is the same for every request of the entry point
+	schemes   bool            // add X-Forwarded-Scheme and X-Scheme too
+}
+
+var (
+	// forwardedNames are the fields by which proxies speak of the client.
+	forwardedNames = exchange.NewNameSet(exchange.Forwarded, exchange.XForwardedFor, exchange.XForwardedHost,
+		exchange.XForwardedPort, exchange.XForwardedProto, exchange.XForwardedServer, exchange.XForwardedPrefix,
+		exchange.XForwardedURI, exchange.XForwardedMethod, exchange.XForwardedTLSClientCert,
+		exchange.XForwardedTLSClientCertInfo, exchange.XRealIP)
+	xForwardedScheme = exchange.NewName("X-Forwarded-Scheme")
+	xScheme          = exchange.NewName("X-Scheme")
+)
+
+func newForwarded(c *static.ForwardedHeaders, noAppend bool, scheme string) (*forwarded, error) {
+	trusted, err := prefixes(c.TrustedIPs)
+	if err != nil {
+		return nil, err
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return nil, err
+	}
+	return &forwarded{
+		trusted: trusted, everybody: c.Insecure, noAppend: noAppend || c.NotAppendXForwardedFor, scheme: scheme,
+		schemes: c.AddXForwardedSchemeHeaders,
+		plain: exchange.NewLines(
+			exchange.Field{Name: exchange.XForwardedProto, Value: scheme},
+			exchange.Field{Name: exchange.XForwardedServer, Value: host}),
+	}, nil
+}
+
+// prefixes parses addresses and CIDR ranges.
+func prefixes(list []string) (out []netip.Prefix, err error) {
+	for _, s := range list {
+		p, err := netip.ParsePrefix(s)
+		if err != nil {
+			a, err := netip.ParseAddr(s)
+			if err != nil {
+				return nil, err
+			}
+			p = netip.PrefixFrom(a, a.BitLen())
+		}
+		out = append(out, p.Masked())
+	}
+	return out, nil
+}
+
+func (f *forwarded) trusts(a netip.Addr) bool { return f.everybody || contains(f.trusted, a) }
+
+// apply settles x.Client and the forwarded fields of its request.
+func (f *forwarded) apply(x *exchange.Exchange) {
+	h := &x.Request.Header
+	if (f.everybody || len(f.trusted) > 0) && f.trusts(x.Conn.Peer.Addr()) {
+		f.believe(x)
+		return
+	}
+	h.DelSet(forwardedNames)
+	if f.schemes {
+		h.Set(xForwardedScheme, f.scheme)
+		h.Set(xScheme, f.scheme)
+	}
+	h.AddLines(f.plain)
+	if !f.noAppend {
+		h.Add(exchange.XForwardedFor, x.Conn.PeerText)
+	}
+	h.Add(exchange.XRealIP, x.Conn.PeerText)
+	h.AddBytes(exchange.XForwardedHost, x.Request.Host)
+	h.AddBytes(exchange.XForwardedPort, port(x.Request.Host, f.scheme))
+}
+
+// believe takes over what a trusted proxy says, and adds what it left out.
+func (f *forwarded) believe(x *exchange.Exchange) {
+	h := &x.Request.Header
+	x.Client = f.client(x)
+	switch proto := h.Get(exchange.XForwardedProto); {
+	case exchange.EqualFold(proto, "https"), exchange.EqualFold(proto, "wss"):
+		x.Request.Scheme = "https"
+	case exchange.EqualFold(proto, "http"), exchange.EqualFold(proto, "ws"):
+		x.Request.Scheme = "http"
+	default:
+		h.Set(exchange.XForwardedProto, f.scheme)
+	}
+	if !h.Has(exchange.XForwardedServer) {
+		h.AddLines(f.plain)
+	}
+	if !h.Has(exchange.XForwardedHost) {
+		h.AddBytes(exchange.XForwardedHost, x.Request.Host)
+	}
+	if !h.Has(exchange.XForwardedPort) {
+		h.AddBytes(exchange.XForwardedPort, port(x.Request.Host, x.Request.Scheme))
+	}
+	if !h.Has(exchange.XRealIP) {
+		h.Add(exchange.XRealIP, x.Client.String())
+	}
+	if f.schemes {
+		h.Set(xForwardedScheme, x.Request.Scheme)
+		h.Set(xScheme, x.Request.Scheme)
+	}
+	if f.noAppend {
+		return
+	}
+	var chain []byte
+	for v := range h.Values(exchange.XForwardedFor) {
+		if len(v) > 0 {
+			chain = append(append(chain, v...), ", "...)
+		}
+	}
+	h.SetBytes(exchange.XForwardedFor, append(chain, x.Conn.PeerText...))
+}
+
+// client walks X-Forwarded-For from the nearest hop back: the client is the first that is not a
+// trusted proxy. An entry that is no address ends the walk: who wrote it is the client.
+func (f *forwarded) client(x *exchange.Exchange) netip.Addr {
+	client := x.Conn.Peer.Addr()
+	var values [8][]byte
+	n := 0
+	for v := range x.Request.Header.Values(exchange.XForwardedFor) {
+		if n == len(values) {
+			return client // nobody honest sends that many
+		}
+		values[n] = v
+		n++
+	}
+	for n--; n >= 0; n-- {
+		for v := values[n]; len(v) > 0; {
+			i := bytes.LastIndexByte(v, ',')
+			entry := bytes.TrimSpace(v[i+1:])
+			v = v[:max(i, 0)]
+			if len(entry) == 0 {
+				continue
+			}
+			a, err := netip.ParseAddr(string(exchange.Hostname(entry)))
+			if err != nil {
+				if a, err = netip.ParseAddr(string(entry)); err != nil { // an IPv6 address without brackets
+					return client
+				}
+			}
+			if client = a.Unmap(); !f.trusts(client) {
+				return client
+			}
+		}
+	}
+	return client
+}
+
+var port80, port443 = []byte("80"), []byte("443")
+
+// port is that of the authority, or the scheme's.
+func port(host []byte, scheme string) []byte {
+	if name := exchange.Hostname(host); len(name) < len(host) {
+		if i := bytes.LastIndexByte(host, ':'); i >= 0 && i < len(host)-1 && host[len(host)-1] != ']' {
+			return host[i+1:]
+		}
+	}
+	if scheme == "https" {
+		return port443
+	}
+	return port80
+}

@@ -1,0 +1,89 @@
+package app
+
+import (
+	"log/slog"
+
+	"github.com/pergola-mesh/pergola/config/static"
+	"github.com/pergola-mesh/pergola/gateway"
+	"github.com/pergola-mesh/pergola/proxy/exchange"
+	"github.com/pergola-mesh/pergola/proxy/exchange/httpadapter"
+	"github.com/pergola-mesh/pergola/proxy/snapshot"
+	"github.com/pergola-mesh/pergola/proxy/upstream"
+	"github.com/pergola-mesh/pergola/telemetry"
+)
+
+// core is what turns dynamic configuration into something that answers requests. A check makes one
+// and throws it away; the gateway serves from it.
+type core struct {
+	metrics *telemetry.Metrics
+	servers *upstream.Registry
+	builder *snapshot.Builder
+	live    *snapshot.Live
+	first   snapshot.Report // of the gateway's own objects
+	ping    *gateway.Ping
+}
+
+func newCore(c *static.Configuration, logger *slog.Logger) (*core, error) {
+	k := &core{}
+	var err error
+	if k.metrics, err = telemetry.NewMetrics(metricsOptions(c)); err != nil {
+		return nil, err
+	}
+	k.servers = upstream.NewRegistry(upstream.Options{Pools: pools{}, Scopes: k.metrics, Logger: logger})
+	k.builder, k.first = snapshot.NewBuilder(snapshot.Options{
+		EntryPoints:     c.EntryPoints,
+		Precedence:      c.Providers.Precedence,
+		Services:        k.services(c, logger),
+		Internal:        gateway.InternalRouters(c),
+		Transport:       &c.ServersTransport,
+		Upstreams:       k.servers,
+		Routers:         k.metrics,
+		RecordInternals: c.Metrics != nil && c.Metrics.AddInternals || c.AccessLog != nil && c.AccessLog.AddInternals,
+		Logger:          logger,
+		Providers:       providerKinds(c),
+		Features:        features(c),
+	})
+	k.live = snapshot.NewLive(k.builder.Snapshot())
+	return k, nil
+}
+
+// services are the gateway's own services, as far as the configuration turns them on.
+func (k *core) services(c *static.Configuration, logger *slog.Logger) map[string]exchange.Handler {
+	services := map[string]exchange.Handler{}
+	if c.Ping != nil {
+		k.ping = &gateway.Ping{Terminating: c.Ping.TerminatingStatusCode}
+		services["ping"] = k.ping
+	}
+	if c.Metrics != nil && c.Metrics.Prometheus != nil {
+		services["prometheus"] = httpadapter.Handler(k.metrics.Handler())
+	}
+	return services
+}
+
+func metricsOptions(c *static.Configuration) telemetry.Options {
+	if c.Metrics == nil || c.Metrics.Prometheus == nil {
+		return telemetry.Options{}
+	}
+	p := c.Metrics.Prometheus
+	return telemetry.Options{
+		Buckets: p.Buckets, EntryPoints: p.AddEntryPointsLabels, Routers: p.AddRoutersLabels,
+		Services: p.AddServicesLabels, Servers: p.AddServersLabels, TraefikNames: p.TraefikNames,
+		HeaderLabels: p.HeaderLabels,
+	}
+}
+
+// providerKinds are the providers that are on, as the API shows them.
+func providerKinds(c *static.Configuration) (kinds []string) {
+	if c.Providers.File != nil {
+		kinds = append(kinds, "File")
+	}
+	return kinds
+}
+
+func features(c *static.Configuration) (f snapshot.Features) {
+	if c.Metrics != nil && c.Metrics.Prometheus != nil {
+		f.Metrics = "Prometheus"
+	}
+	f.AccessLog = c.AccessLog != nil
+	return f
+}

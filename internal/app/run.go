@@ -1,0 +1,220 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"sync"
+	"time"
+
+	"github.com/pergola-mesh/pergola/config/dynamic"
+	"github.com/pergola-mesh/pergola/config/static"
+	"github.com/pergola-mesh/pergola/gateway"
+	"github.com/pergola-mesh/pergola/providers"
+	"github.com/pergola-mesh/pergola/providers/file"
+	"github.com/pergola-mesh/pergola/proxy/exchange"
+	"github.com/pergola-mesh/pergola/proxy/listen"
+	"github.com/pergola-mesh/pergola/proxy/snapshot"
+	"github.com/pergola-mesh/pergola/telemetry/accesslog"
+	"github.com/pergola-mesh/pergola/telemetry/oplog"
+)
+
+// run is the gateway. Parts start in this order, each on what stands before it, and stop in the other:
+// logs, core, providers, entry points.
+func run(args, environ []string, stderr io.Writer) int {
+	loaded := static.Load(args, environ)
+	if len(loaded.Problems) > 0 {
+		return report(loaded.Problems, stderr)
+	}
+	a, err := start(loaded)
+	if err != nil {
+		fmt.Fprintln(stderr, "pergola:", err)
+		return exitError
+	}
+	return a.wait()
+}
+
+// process is the running gateway.
+type process struct {
+	config    *static.Configuration
+	logs      *oplog.Log
+	reopened  []interface{ Reopen() error } // the log files that SIGUSR1 reopens
+	core      *core
+	access    *accesslog.Log // nil when off
+	sources   []providers.Provider
+	stopFeeds context.CancelFunc
+	feeds     sync.WaitGroup
+	gateway   *gateway.Gateway
+	signals   chan os.Signal
+}
+
+func start(loaded *static.Loaded) (*process, error) {
+	p := &process{config: loaded.Config, signals: make(chan os.Signal, 8)}
+	signal.Notify(p.signals, handledSignals...)
+	var err error
+	if p.logs, err = oplog.New(&p.config.Log); err != nil {
+		return nil, err
+	}
+	p.reopened = append(p.reopened, p.logs)
+	p.logs.Info("starting", "version", version, "configuration", loaded.File)
+	if p.config.AccessLog != nil {
+		if p.access, err = accesslog.New(p.config.AccessLog, p.logs.Logger); err != nil {
+			return nil, err
+		}
+		p.reopened = append(p.reopened, p.access)
+	}
+	if p.core, err = newCore(p.config, p.logs.Logger); err != nil {
+		return nil, err
+	}
+	if p.access != nil {
+		p.core.metrics.SetAccessLogDropped(p.access.Dropped)
+	}
+	p.feed()
+	if p.gateway, err = gateway.New(p.config.EntryPoints, p.options()); err != nil {
+		p.stopFeeds()
+		p.feeds.Wait()
+		return nil, err
+	}
+	p.gateway.Start()
+	for _, e := range p.gateway.EntryPoints() {
+		p.logs.Info("listening", "entryPoint", e.Name(), "address", e.Addr().String())
+	}
+	return p, nil
+}
+
+// firstUpdate is how long the entry points wait for the providers' first configurations, so that a
+// restart does not begin by answering 404.
+const firstUpdate = 5 * time.Second
+
+// feed runs the providers and puts what they say into force.
+func (p *process) feed() {
+	ctx, stop := context.WithCancel(context.Background())
+	p.stopFeeds = stop
+	updates := make(chan dynamic.Update)
+	if f := p.config.Providers.File; f != nil {
+		p.sources = append(p.sources, file.New(*f, p.logs.Logger))
+	}
+	for _, s := range p.sources {
+		p.feeds.Go(func() {
+			err := s.Run(ctx, func(u dynamic.Update) {
+				select {
+				case updates <- u:
+				case <-ctx.Done():
+				}
+			})
+			if err != nil {
+				p.logs.Error("provider stopped", "provider", s.Name(), "error", err)
+			}
+		})
+	}
+	runner := &snapshot.Runner{
+		Builder: p.core.builder, Live: p.core.live, Logger: p.logs.Logger, Metrics: p.core.metrics,
+		Throttle: time.Duration(p.config.Providers.ProvidersThrottleDuration),
+	}
+	late := time.After(firstUpdate)
+	for heard := map[string]bool{}; len(heard) < len(p.sources); {
+		select {
+		case u := <-updates:
+			runner.Apply(u)
+			heard[u.Provider] = true
+			continue
+		case <-late:
+			p.logs.Warn("a provider has not sent its first configuration yet; starting without it")
+		}
+		break
+	}
+	p.feeds.Go(func() { runner.Run(ctx, updates) })
+}
+
+func (p *process) options() gateway.Options {
+	m := p.core.metrics
+	limit := p.config.Limits.MaxConnections
+	if limit == 0 {
+		limit = descriptorLimit() / 2
+	}
+	return gateway.Options{
+		Global:  &p.config.Global,
+		Process: listen.NewCap(limit),
+		Handler: p.core.live.Handler,
+		Observer: func(name string) exchange.Observer {
+			var access exchange.Observer
+			if p.access != nil {
+				access = p.access
+			}
+			return gateway.NewObserver(m.EntryPoint(name), access)
+		},
+		Refused: m.Rejected,
+		Connections: func(name string) func(int) {
+			g := m.Connections(name, "TCP")
+			return func(delta int) { g.Add(0, int64(delta)) }
+		},
+		Logger: p.logs.Logger,
+	}
+}
+
+// wait serves until a signal says to stop, and returns the exit code.
+func (p *process) wait() int {
+	for s := range p.signals {
+		switch action(s) {
+		case reload:
+			p.logs.Info("reloading", "signal", s.String())
+			for _, source := range p.sources {
+				if r, ok := source.(interface{ Reload() }); ok {
+					r.Reload()
+				}
+			}
+		case reopen:
+			for _, f := range p.reopened {
+				if err := f.Reopen(); err != nil {
+					p.logs.Error("log file could not be reopened", "error", err)
+				}
+			}
+		case terminate:
+			p.logs.Info("draining", "signal", s.String())
+			p.stop()
+			return exitOK
+		}
+	}
+	return exitOK
+}
+
+// stop drains, and cuts short what is left when another signal says so.
+func (p *process) stop() {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go func() {
+		for {
+			select {
+			case s := <-p.signals:
+				if action(s) == terminate {
+					p.logs.Warn("stopping at once", "signal", s.String())
+					cancel()
+					return
+				}
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	if p.core.ping != nil {
+		p.core.ping.Drain()
+	}
+	p.gateway.Stop(ctx)
+	p.stopFeeds()
+	p.feeds.Wait()
+	if p.access != nil {
+		p.access.Close()
+	}
+	p.logs.Info("stopped")
+	p.logs.Close()
+}
+
+type signalAction int
+
+const (
+	terminate signalAction = iota
+	reload
+	reopen
+)
