@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/pergola-mesh/pergola/proxy/exchange"
 	"github.com/pergola-mesh/pergola/proxy/exchange/exchangetest"
 )
 
@@ -70,6 +71,28 @@ func BenchmarkMatch(b *testing.B) {
 				}
 			})
 		}
+	}
+}
+
+// BenchmarkMatchSpread asks for another router each time, so that none is in the cache.
+func BenchmarkMatchSpread(b *testing.B) {
+	for _, shape := range shapes[:3] {
+		b.Run(shape.name+"/10000", func(b *testing.B) {
+			const n = 10_000
+			table := NewTable(shapedEntries(b, shape.rule, n))
+			xs := make([]*exchange.Exchange, n)
+			for i := range xs {
+				xs[i] = exchangetest.Request("GET", shape.url(i))
+			}
+			i := 0
+			b.ReportAllocs()
+			for b.Loop() {
+				i = (i + 4711) % n
+				if table.Match(xs[i]) == nil {
+					b.Fatal(i)
+				}
+			}
+		})
 	}
 }
 

@@ -8,9 +8,9 @@
 //
 // # Rules become places
 //
-// Parse pushes negations down to the matchers, then looks for a cover in each of three dimensions:
-// host, path and field (a header field or query parameter with one exact value). A cover is a set of
-// keys of which one must be true for the rule to be. A conjunction is covered by its narrowest part, a
+// Parse pushes negations down to the matchers, then looks for covers in three dimensions: host, path
+// and field (a header field or query parameter with one exact value). A cover is a set of keys of
+// which one must be true for the rule to be. A conjunction is covered by its narrowest part, a
 // disjunction by all of its parts together:
 //
 //	(Host(`a`) || Host(`b`)) && PathPrefix(`/x`) && !Method(`PUT`)
@@ -20,9 +20,11 @@
 //
 // For every key the rule is simplified under the assumption that the key is true; what remains is
 // the only thing to be checked in that place. Here that is the method; of a plain host and path
-// nothing remains. What has no cover (a negation, an address) is kept for any host, any path, any
-// field, and all of it remains to be checked. A regexp that begins, or ends, with literal text is
-// covered by that text. There is no disjunctive normal form and so nothing that could explode.
+// nothing remains. Alternatives that ask for different things (Host(`a`) || PathPrefix(`/x`)) are
+// covered by keys of several dimensions. A regexp that begins, or ends, with literal text is covered
+// by that text. What has no cover (a negation, an address) is kept for any host, any path, any field,
+// and all of it remains to be checked. There is no disjunctive normal form that could explode, and
+// the number of places of one rule is bounded.
 //
 // # The index
 //

@@ -32,6 +32,7 @@ func FuzzParse(f *testing.F) {
 		requests = append(requests, randomRequest(f, r))
 	}
 	f.Fuzz(func(t *testing.T, text string) {
+		checkGoGrammar(t, text)
 		rule, err := Parse(text)
 		if err != nil {
 			var e *SyntaxError

@@ -150,21 +150,33 @@ func parseHost(text string) (k key, warning string, err error) {
 		k = key{kind: hostExact, text: host}
 	}
 	name := k.text
-	if k.kind == hostDeep || k.kind == hostLabel {
+	if k.kind != hostExact {
 		name = name[1:]
 	}
-	if bare, ok := strings.CutPrefix(name, "["); ok && k.kind == hostExact {
-		if bare, ok = strings.CutSuffix(bare, "]"); ok {
-			name, k.text = bare, bare
-		}
+	if bare, ok := unbracket(name); ok && k.kind == hostExact {
+		name, k.text = bare, bare
 	}
-	if _, err := netip.ParseAddr(name); err == nil {
+	if isAddress(name) {
 		return k, "", nil
 	}
 	if i := strings.LastIndexByte(name, ':'); i > 0 && isDigits(name[i+1:]) {
-		return key{kind: neverTrue, text: host}, "hosts are compared without their port: this never matches, remove " + name[i:], nil
+		if _, ok := unbracket(name[:i]); ok || checkDomain(name[:i], text) == nil {
+			return key{kind: neverTrue, text: host}, "hosts are compared without their port: this never matches, remove " + name[i:], nil
+		}
 	}
 	return k, "", checkDomain(name, text)
+}
+
+// unbracket takes the brackets off an IPv6 address.
+func unbracket(host string) (string, bool) {
+	bare, ok1 := strings.CutPrefix(host, "[")
+	bare, ok2 := strings.CutSuffix(bare, "]")
+	return bare, ok1 && ok2 && isAddress(bare)
+}
+
+func isAddress(host string) bool {
+	_, err := netip.ParseAddr(host)
+	return err == nil
 }
 
 func isDigits(s string) bool {

@@ -92,7 +92,9 @@ func linearMatch(n *node, x *exchange.Exchange) bool {
 		return regexp.MustCompile(last).MatchString(linearPath(string(x.Request.Path)))
 	}
 	test := func(value string) bool { return value == last }
-	if strings.HasSuffix(n.name, "Regexp") {
+	if len(n.args) == 1 {
+		test = func(value string) bool { return value == "" }
+	} else if strings.HasSuffix(n.name, "Regexp") {
 		test = regexp.MustCompile(last).MatchString
 	}
 	if strings.HasPrefix(n.name, "Header") {
@@ -102,9 +104,6 @@ func linearMatch(n *node, x *exchange.Exchange) bool {
 			}
 		}
 		return false
-	}
-	if len(n.args) == 1 {
-		test = func(value string) bool { return value == "" }
 	}
 	values, _ := url.ParseQuery(string(x.Request.Query))
 	return slices.ContainsFunc(values[n.args[0]], test)
