@@ -17,6 +17,7 @@ import (
 	"github.com/pergola-mesh/pergola/middlewares/redirectscheme"
 	"github.com/pergola-mesh/pergola/middlewares/replacepath"
 	"github.com/pergola-mesh/pergola/middlewares/replacepathregex"
+	"github.com/pergola-mesh/pergola/middlewares/retry"
 	"github.com/pergola-mesh/pergola/middlewares/stripprefix"
 	"github.com/pergola-mesh/pergola/middlewares/stripprefixregex"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
@@ -34,13 +35,14 @@ var catalogue = []kind{
 	add("redirectScheme", redirectscheme.New),
 	add("replacePath", replacepath.New),
 	add("replacePathRegex", replacepathregex.New),
+	add("retry", retry.New),
 	add("stripPrefix", stripprefix.New),
 	add("stripPrefixRegex", stripprefixregex.New),
 }
 
 // notBuilt are Traefik's kinds that this build does not have.
 var notBuilt = strings.Fields("buffering circuitBreaker compress contentType digestAuth encodedCharacters " +
-	"errors forwardAuth grpcWeb inFlightReq passTLSClientCert plugin rateLimit retry")
+	"errors forwardAuth grpcWeb inFlightReq passTLSClientCert plugin rateLimit")
 
 // Env is what middlewares are built with.
 type Env struct {

@@ -232,7 +232,7 @@ func TestCacheIsBounded(t *testing.T) {
 	if c.get(c.key([]byte("0"))) != nil {
 		t.Error("an unused entry is still there")
 	}
-	if newCache().key([]byte("a")) == newCache().key([]byte("a")) {
+	if other := newCache(); other.key([]byte("a")) == c.key([]byte("a")) {
 		t.Error("two caches have the same key")
 	}
 }

@@ -136,7 +136,7 @@ var handlers = map[string]http.HandlerFunc{
 		fmt.Fprint(w, c.EnableFullDuplex(), c.SetReadDeadline(time.Time{}), c.SetWriteDeadline(time.Time{}), c.Flush())
 	},
 	"file":      func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, "parity_test.go") },
-	"redirect":  func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere?x", 302) },
+	"redirect":  func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere?x", http.StatusFound) },
 	"not found": http.NotFound,
 	"hijack": func(w http.ResponseWriter, r *http.Request) {
 		io.Copy(io.Discard, r.Body)
