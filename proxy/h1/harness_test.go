@@ -4,10 +4,14 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"flag"
 	"io"
 	"log/slog"
 	"net"
 	"net/netip"
+	"os"
+	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -15,6 +19,88 @@ import (
 	"github.com/pergola-mesh/pergola/proxy/exchange"
 	"github.com/pergola-mesh/pergola/proxy/listen"
 )
+
+// portable hides the descriptors of all connections, so that everything runs on the portable path.
+var portable bool
+
+// TestMain runs all tests twice: on the fused path, and on the portable one.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	openPollers()
+	code := m.Run()
+	if code == 0 && flagIs("test.fuzz", "") && flagIs("test.fuzzworker", "false") && flagIs("test.bench", "") && flagIs("test.list", "") {
+		portable = true
+		code = m.Run()
+	}
+	os.Exit(code)
+}
+
+func flagIs(name, value string) bool { return flag.Lookup(name).Value.String() == value }
+
+// openPollers has the process open the descriptors that stay for good, before any test counts them.
+func openPollers() {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		panic(err)
+	}
+	c, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		panic(err)
+	}
+	if lc := listen.NewConn(c, nil); lc.Park(nil) {
+		lc.Unpark()
+	}
+	c.Close()
+	ln.Close()
+}
+
+// veiled is a connection like that of TLS: it has no descriptor, but tells what it is made of.
+type veiled struct{ net.Conn }
+
+func (v veiled) NetConn() net.Conn { return v.Conn }
+
+func (v veiled) CloseWrite() error { return v.Conn.(*net.TCPConn).CloseWrite() }
+
+// veil makes c take the path that is being tested.
+func veil(c net.Conn) net.Conn {
+	if portable {
+		return veiled{c}
+	}
+	return c
+}
+
+// checkLeaks fails the test if, once all else is cleaned up, there are more goroutines or sockets
+// than there are now. It is called first.
+func checkLeaks(t *testing.T) {
+	t.Helper()
+	goroutines, sockets := runtime.NumGoroutine(), openSockets()
+	t.Cleanup(func() {
+		if t.Failed() {
+			return
+		}
+		deadline := time.Now().Add(5 * time.Second)
+		for runtime.NumGoroutine() > goroutines || openSockets() > sockets {
+			if time.Now().After(deadline) {
+				stacks := make([]byte, 64<<10)
+				t.Errorf("%d goroutines and %d sockets before, %d and %d after:\n%s", goroutines, sockets,
+					runtime.NumGoroutine(), openSockets(), stacks[:runtime.Stack(stacks, true)])
+				return
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
+	})
+}
+
+// openSockets counts the process's sockets; 0 where that cannot be told.
+func openSockets() (n int) {
+	entries, _ := os.ReadDir("/proc/self/fd")
+	for _, e := range entries {
+		if target, err := os.Readlink("/proc/self/fd/" + e.Name()); err == nil && strings.HasPrefix(target, "socket:") {
+			n++
+		}
+	}
+	return n
+}
 
 // upstreamFunc is a server under the test's control: it is given every connection.
 type upstreamFunc func(c net.Conn)
@@ -29,10 +115,12 @@ type rig struct {
 	refused  []string
 	observed []exchange.Record
 	accepted int
+	servers  sync.WaitGroup // the goroutines of the scripted server
 }
 
 func newRig(t *testing.T, handler exchange.Handler, upstream upstreamFunc, options ...func(*rig, *PoolConfig)) *rig {
 	t.Helper()
+	checkLeaks(t)
 	r := &rig{t: t}
 	r.server = &Server{Handler: handler, Observer: r, Limits: DefaultLimits, Timeouts: DefaultTimeouts, Scheme: "http",
 		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
@@ -53,15 +141,21 @@ func newRig(t *testing.T, handler exchange.Handler, upstream upstreamFunc, optio
 				r.mu.Lock()
 				r.accepted++
 				r.mu.Unlock()
-				go func() {
+				c.SetDeadline(time.Now().Add(20 * time.Second))
+				t.Cleanup(func() { c.Close() })
+				r.servers.Go(func() {
 					defer c.Close()
 					upstream(c)
-				}()
+				})
 			}
 		}()
 		config.Dial = func(ctx context.Context) (net.Conn, error) {
 			var d net.Dialer
-			return d.DialContext(ctx, "tcp", ln.Addr().String())
+			c, err := d.DialContext(ctx, "tcp", ln.Addr().String())
+			if err != nil {
+				return nil, err
+			}
+			return veil(c), nil
 		}
 	}
 	for _, o := range options {
@@ -82,8 +176,7 @@ func newRig(t *testing.T, handler exchange.Handler, upstream upstreamFunc, optio
 			if err != nil {
 				return
 			}
-			peer := netip.MustParseAddrPort(c.RemoteAddr().String())
-			go r.server.Serve(listen.NewConn(c, nil), &exchange.Conn{EntryPoint: "web", Peer: peer, Shard: shard}, func() {})
+			go r.serve(c, nil, shard)
 		}
 	}()
 	t.Cleanup(func() {
@@ -94,6 +187,12 @@ func newRig(t *testing.T, handler exchange.Handler, upstream upstreamFunc, optio
 		}
 	})
 	return r
+}
+
+// serve serves a connection of which ahead has been read already.
+func (r *rig) serve(c net.Conn, ahead []byte, shard uint32) {
+	peer := netip.MustParseAddrPort(c.RemoteAddr().String())
+	r.server.Serve(listen.NewConn(veil(c), ahead), &exchange.Conn{EntryPoint: "web", Peer: peer, Shard: shard}, func() {})
 }
 
 func listenLocal(t *testing.T) net.Listener {
@@ -125,12 +224,20 @@ func (r *rig) connections() int {
 	return r.accepted
 }
 
-func (r *rig) dial() net.Conn {
+// rules are the names of the rules that refused something.
+func (r *rig) rules() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return append([]string(nil), r.refused...)
+}
+
+func (r *rig) dial() *net.TCPConn {
 	r.t.Helper()
-	c, err := net.Dial("tcp", r.addr)
+	d, err := net.Dial("tcp", r.addr)
 	if err != nil {
 		r.t.Fatal(err)
 	}
+	c := d.(*net.TCPConn)
 	r.t.Cleanup(func() { c.Close() })
 	c.SetDeadline(time.Now().Add(20 * time.Second))
 	return c

@@ -10,6 +10,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -285,19 +286,19 @@ func TestBrokenResponses(t *testing.T) {
 }
 
 func TestStaleConnection(t *testing.T) {
-	var mu sync.Mutex
-	posts := 0
+	var posts atomic.Int64
+	ended := make(chan struct{}, 1)
 	r := newRig(t, nil, func(c net.Conn) { // one answer a connection, without a word about closing
 		head, err := readHead(bufio.NewReader(c))
 		if err != nil {
 			return
 		}
 		if strings.HasPrefix(head, "POST") {
-			mu.Lock()
-			posts++
-			mu.Unlock()
+			posts.Add(1)
 		}
 		io.WriteString(c, ok)
+		c.Close()
+		ended <- struct{}{}
 	})
 	c := r.dial()
 	br := bufio.NewReader(c)
@@ -309,10 +310,10 @@ func TestStaleConnection(t *testing.T) {
 			t.Fatalf("%s %d: %v %q", method, i, err, head)
 		}
 		io.ReadFull(br, make([]byte, 2))
-		time.Sleep(time.Millisecond) // the server's FIN arrives
+		<-ended
 	}
-	if posts != 50 {
-		t.Errorf("%d POSTs arrived, 50 were sent", posts)
+	if n := posts.Load(); n != 50 {
+		t.Errorf("%d POSTs arrived, 50 were sent", n)
 	}
 }
 
@@ -442,7 +443,7 @@ func TestUpgradeTunnel(t *testing.T) {
 	if _, err := io.ReadFull(br, got); err != nil || !bytes.Equal(got, big) {
 		t.Fatal("tunnel corrupts", err)
 	}
-	c.(*net.TCPConn).CloseWrite()
+	c.CloseWrite()
 	if rest, err := io.ReadAll(br); err != nil || len(rest) > 0 {
 		t.Errorf("%v %q", err, rest)
 	}
@@ -472,7 +473,11 @@ func TestPlainRequestAllocatesNothing(t *testing.T) {
 	r.mu.Lock()
 	r.observed = make([]exchange.Record, 0, 10000)
 	r.mu.Unlock()
-	if n := testing.AllocsPerRun(1000, once); n > 0 {
+	limit := 0.0
+	if portable {
+		limit = 2 // the vector of the two parts of the response, and what net makes of it
+	}
+	if n := testing.AllocsPerRun(1000, once); n > limit {
 		t.Errorf("%v allocations a request", n)
 	}
 }

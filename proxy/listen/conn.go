@@ -33,6 +33,7 @@ type Conn struct {
 	writeFn  func(uintptr) bool
 	writing  [2][]byte
 	writeErr error
+	aborted  bool   // Close resets
 	watched  bool   // the parking lot's epoll has the descriptor
 	slot     int32  // where in the lot
 	ahead    []byte // bytes read before the codec came: what a PROXY header or a sniffer left
@@ -75,7 +76,9 @@ func (c *Conn) Net() net.Conn { return c.net }
 func (c *Conn) Fused() bool { return c.raw != nil }
 
 // Loop runs step whenever the connection may have something to read, until step returns true. A
-// step reads until ErrWouldBlock or a read that did not fill its buffer, and then returns false.
+// step reads until ErrWouldBlock, or until a read that did not fill its buffer and was not of what is
+// Ahead, and then returns false. After such a short read an end of the stream that came together with
+// the data is not noticed: a step that cannot do without it reads until ErrWouldBlock.
 // The error is the connection's: a deadline that passed, or that it was closed.
 func (c *Conn) Loop(step func() bool) error {
 	if c.raw == nil {
@@ -224,7 +227,12 @@ func (c *Conn) callStep(fd uintptr) bool {
 }
 
 // Close closes the connection. Never from inside Loop.
-func (c *Conn) Close() error { return c.net.Close() }
+func (c *Conn) Close() error {
+	if c.aborted {
+		return bottom(c.net).Close() // without the farewell of TLS, which would make it look complete
+	}
+	return c.net.Close()
+}
 
 // CloseWrite ends the sending direction, where the connection can.
 func (c *Conn) CloseWrite() error {
@@ -236,8 +244,20 @@ func (c *Conn) CloseWrite() error {
 
 // Abort makes a later Close reset the connection, so that the peer cannot take what it got for whole.
 func (c *Conn) Abort() {
-	if t, ok := c.net.(interface{ SetLinger(int) error }); ok {
+	c.aborted = true
+	if t, ok := bottom(c.net).(interface{ SetLinger(int) error }); ok {
 		t.SetLinger(0)
+	}
+}
+
+// bottom is the connection that c, perhaps one of TLS, is made of.
+func bottom(c net.Conn) net.Conn {
+	for {
+		over, ok := c.(interface{ NetConn() net.Conn })
+		if !ok {
+			return c
+		}
+		c = over.NetConn()
 	}
 }
 
@@ -279,7 +299,7 @@ func (c *Conn) Dirty() bool {
 }
 
 func peerGonePortable(c net.Conn) bool {
-	sc, ok := c.(syscall.Conn)
+	sc, ok := bottom(c).(syscall.Conn)
 	if !ok {
 		return false
 	}
