@@ -11,6 +11,7 @@ import (
 	"github.com/pergola-mesh/pergola/middlewares/addprefix"
 	"github.com/pergola-mesh/pergola/middlewares/basicauth"
 	"github.com/pergola-mesh/pergola/middlewares/chain"
+	errorpages "github.com/pergola-mesh/pergola/middlewares/errors"
 	"github.com/pergola-mesh/pergola/middlewares/headers"
 	"github.com/pergola-mesh/pergola/middlewares/ipallowlist"
 	"github.com/pergola-mesh/pergola/middlewares/redirectregex"
@@ -28,6 +29,7 @@ var catalogue = []kind{
 	add("addPrefix", addprefix.New),
 	addWith("basicAuth", func(e Env, c basicauth.Config) (exchange.Middleware, error) { return basicauth.New(c, e.ReadFile) }),
 	addWith("chain", func(e Env, c chain.Config) (exchange.Middleware, error) { return chain.New(c, e.Middleware) }),
+	addWith("errors", func(e Env, c errorpages.Config) (exchange.Middleware, error) { return errorpages.New(c, e.Service) }),
 	add("headers", headers.New),
 	add("ipAllowList", ipallowlist.New),
 	add("ipWhiteList", ipallowlist.New), // the name until v3
@@ -42,7 +44,7 @@ var catalogue = []kind{
 
 // notBuilt are Traefik's kinds that this build does not have.
 var notBuilt = strings.Fields("buffering circuitBreaker compress contentType digestAuth encodedCharacters " +
-	"errors forwardAuth grpcWeb inFlightReq passTLSClientCert plugin rateLimit")
+	"forwardAuth grpcWeb inFlightReq passTLSClientCert plugin rateLimit")
 
 // Env is what middlewares are built with.
 type Env struct {

@@ -90,7 +90,9 @@ func TestMiddlewareChangesTheResponse(t *testing.T) {
 }
 
 func TestMiddlewareAnswersItself(t *testing.T) {
-	m := wrap(func(_ http.Handler, w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusForbidden) })
+	m := wrap(func(_ http.Handler, w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "no", http.StatusForbidden)
+	})
 	backend := &exchangetest.Backend{}
 	if r := exchangetest.Do(m(backend), exchangetest.Request("GET", "/")); r.Status != 403 || r.Body != "no\n" || backend.Calls != 0 {
 		t.Errorf("%d %q", r.Status, r.Body)
