@@ -1,0 +1,48 @@
+package logfile
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/pergola-mesh/pergola/config/static"
+)
+
+func TestFilesAreRotatedBySize(t *testing.T) {
+	directory := t.TempDir()
+	path := filepath.Join(directory, "access.log")
+	f, err := Open(path, static.Rotation{MaxSize: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for range 3 {
+		if _, err := f.Write(make([]byte, 700<<10)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if files, err := os.ReadDir(directory); err != nil || len(files) != 3 {
+		t.Errorf("%d files, %v, want 3", len(files), err)
+	}
+	info, err := os.Stat(path)
+	if err != nil || info.Mode().Perm()&0o007 != 0 {
+		t.Errorf("mode %v, %v: others may read it", info.Mode(), err)
+	}
+}
+
+func TestWithoutASizeNothingIsRotated(t *testing.T) {
+	directory := t.TempDir()
+	f, err := Open(filepath.Join(directory, "access.log"), static.Rotation{MaxBackups: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for range 3 {
+		if _, err := f.Write(make([]byte, 50<<20)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if files, err := os.ReadDir(directory); err != nil || len(files) != 1 {
+		t.Errorf("%d files, %v, want 1", len(files), err)
+	}
+}
