@@ -171,7 +171,9 @@ func dump(v *View) string {
 			fmt.Fprintf(&out, "\t%s\n", e)
 		}
 	}
-	each(v.Routers, func(name string, r *RouterView) { object("router", name, r.State, "on", r.Using, "priority", r.Priority) })
+	each(v.Routers, func(name string, r *RouterView) {
+		object("router", name, r.State, "on", r.Using, "priority", r.Priority)
+	})
 	each(v.Services, func(name string, s *ServiceView) {
 		if !strings.HasSuffix(name, "@internal") || len(s.UsedBy) > 0 {
 			object("service", name, s.State, "used by", s.UsedBy)

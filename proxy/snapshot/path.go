@@ -45,7 +45,9 @@ func (p *path) fail(kind exchange.Kind, err error) {
 	if len(p.errs) == 0 || kind == exchange.Internal {
 		p.kind = kind
 	}
-	p.errs = append(p.errs, err)
+	if !slices.ContainsFunc(p.errs, func(e error) bool { return e.Error() == err.Error() }) {
+		p.errs = append(p.errs, err)
+	}
 }
 
 // path finds the service and the middlewares of a router, after those of its entry point.

@@ -18,8 +18,6 @@ type Runner struct {
 	// Metrics is told of each configuration; nil for nobody.
 	Metrics Reloads
 	Logger  *slog.Logger
-	// Changed, when set, is told of each snapshot that was put in force.
-	Changed func(*Snapshot)
 
 	logged map[dynamic.Problem]bool // the problems that stand and are in the log already
 }
@@ -30,8 +28,12 @@ type Reloads interface {
 	Reloaded(problems int)
 }
 
-// Run applies updates until ctx ends or updates is closed. A provider's first update is applied at once.
+// Run applies updates until ctx ends, or updates is closed and the last are applied. A provider's first
+// update is applied at once. The snapshot in force at the start counts as a configuration too.
 func (r *Runner) Run(ctx context.Context, updates <-chan dynamic.Update) {
+	problems := r.Live.Snapshot().problems
+	r.log(Report{Problems: problems}, 0)
+	r.reloaded(len(problems))
 	w := waiting{}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -72,11 +74,12 @@ func (r *Runner) Apply(u dynamic.Update) {
 		return
 	}
 	r.Live.Swap(s)
+	r.reloaded(len(report.Problems))
+}
+
+func (r *Runner) reloaded(problems int) {
 	if r.Metrics != nil {
-		r.Metrics.Reloaded(len(report.Problems))
-	}
-	if r.Changed != nil {
-		r.Changed(s)
+		r.Metrics.Reloaded(problems)
 	}
 }
 
@@ -88,7 +91,7 @@ func (r *Runner) log(report Report, took time.Duration) {
 		line := p.Line
 		p.Line = 0 // it moves with every edit above it
 		if now[p] = true; !r.logged[p] {
-			r.Logger.Error("Configuration problem", "source", p.Source, "line", line, "object", p.Object, "key", p.Key, "problem", p.Message)
+			r.Logger.Error("Configuration problem", "source", p.Source, "line", line, "object", p.Object, "problem", complaint(p))
 		}
 	}
 	mended := 0
