@@ -1,7 +1,6 @@
 package snapshot
 
 import (
-	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -192,13 +191,4 @@ func each[T any](m map[string]T, do func(string, T)) {
 	for _, name := range slices.Sorted(maps.Keys(m)) {
 		do(name, m[name])
 	}
-}
-
-// problems are a report's as text.
-func (r Report) text() string {
-	lines := make([]string, len(r.Problems))
-	for i, p := range r.Problems {
-		lines[i] = p.String()
-	}
-	return cmp.Or(strings.Join(lines, "\n"), "none")
 }

@@ -45,7 +45,7 @@ func (s *source) findForeign(provider string) {
 		}
 		f := foreign{section: section, name: qualify(name, provider), config: configs[place], errors: complaints[place]}
 		if f.errors == nil {
-			message := "this build does not have " + missing + " yet; take the object out"
+			message := "this build does not have " + missing + " yet; remove it"
 			f.errors = []string{message}
 			f.own = []dynamic.Problem{s.problem(provider, place, message)}
 		}

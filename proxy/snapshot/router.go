@@ -55,19 +55,27 @@ func (b *Builder) router(n *node, config *dynamic.Router, was *router) *router {
 	if reserved {
 		priority = maxPriority
 	}
-	for _, i := range points {
-		p := b.path(n.provider(), config, b.points[i].middlewares)
+	paths := make([]*path, len(points))
+	broken := 0
+	for i, at := range points {
+		paths[i] = b.path(n.provider(), config, b.points[at].middlewares)
 		if reserved {
-			p.fail(exchange.Internal, fmt.Errorf("priority %d is above %d, the highest a router may have", config.Priority, maxPriority))
+			paths[i].fail(exchange.Internal, fmt.Errorf("priority %d is above %d, the highest a router may have", config.Priority, maxPriority))
 		}
-		for _, err := range p.errs {
+		if len(paths[i].errs) > 0 {
+			broken++
+		}
+	}
+	for i, at := range points {
+		for _, err := range paths[i].errs {
 			if message := err.Error(); !slices.Contains(state.Errors, message) {
-				state.Add(message, true)
+				state.Add(message, broken == len(points))
 			}
 		}
-		n.shown.using = append(n.shown.using, b.points[i].name)
-		b.edits[i].put = append(b.edits[i].put, route.Entry{
-			Name: n.name, Rule: r.rule, Priority: priority, Rank: b.rank(n.provider()), Handler: b.branch(n, &b.points[i], config, p),
+		n.shown.using = append(n.shown.using, b.points[at].name)
+		b.edits[at].put = append(b.edits[at].put, route.Entry{
+			Name: n.name, Rule: r.rule, Priority: priority, Rank: b.rank(n.provider()),
+			Handler: b.branch(n, &b.points[at], config, paths[i]),
 		})
 	}
 	return r
@@ -76,13 +84,13 @@ func (b *Builder) router(n *node, config *dynamic.Router, was *router) *router {
 // unservable tells why no request can be known to be meant for a router.
 func unservable(config *dynamic.Router, ruleErr error) (errs []error) {
 	if len(config.ParentRefs) > 0 {
-		errs = append(errs, errors.New("parentRefs: nested routers are not in this build yet: write the parent's rule and middlewares into the router"))
+		errs = append(errs, errors.New("parentRefs: this build does not have nested routers yet; remove it"))
 	}
 	if s := config.RuleSyntax; s != "" && !strings.EqualFold(s, "v3") {
-		return append(errs, fmt.Errorf("ruleSyntax %s is not supported: write the rule in v3 syntax and take the key out", s))
+		return append(errs, fmt.Errorf("ruleSyntax %s is not supported: write the rule in v3 syntax and remove it", s))
 	}
 	if config.TLS != nil {
-		errs = append(errs, errors.New("tls: TLS termination is not in this build yet: take the key out"))
+		errs = append(errs, errors.New("tls: this build does not have TLS termination yet; remove it"))
 	}
 	if ruleErr != nil {
 		errs = append(errs, ruleErr)

@@ -14,7 +14,7 @@ import (
 // never trusted more than was asked for.
 func (b *Builder) newTransport(config *dynamic.ServersTransport) (*upstream.Transport, error) {
 	if config.Spiffe != nil {
-		return nil, errors.New("spiffe: SPIFFE identities are not in this build yet: take the key out")
+		return nil, errors.New("spiffe: this build does not have SPIFFE identities yet; remove it")
 	}
 	t := &upstream.Transport{MaxIdle: config.MaxIdleConnsPerHost, MaxConns: config.MaxConnsPerHost}
 	timeouts := config.ForwardingTimeouts
