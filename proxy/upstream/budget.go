@@ -15,6 +15,9 @@ const (
 
 func (b *budget) init() { b.credit.Store(startCredit) }
 
+// inherit takes over what another has saved up, if that is more. Only before b is in use.
+func (b *budget) inherit(from *budget) { b.credit.Store(max(b.credit.Load(), from.credit.Load())) }
+
 // earn counts a request.
 func (b *budget) earn() {
 	if b.credit.Load() < highestCredit {

@@ -67,8 +67,12 @@ func (e *endpoint) close() {
 	})
 }
 
+// watch has l told of changes. What a service that l replaces has saved up for retries becomes l's.
 func (e *endpoint) watch(l *loadBalancer) {
 	e.mu.Lock()
+	for w := range e.watchers {
+		l.budget.inherit(&w.budget)
+	}
 	e.watchers[l] = struct{}{}
 	e.mu.Unlock()
 }

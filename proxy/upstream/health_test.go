@@ -149,6 +149,12 @@ func TestHealthOverReloads(t *testing.T) {
 		if got := gets(after, 4); got["200 b"] != 4 {
 			t.Errorf("got %v right after a reload", got)
 		}
+		c.PassHostHeader = true // other connections to the same server
+		before, after = after, b.balancer("web@file", c)
+		before.Close()
+		if got := gets(after, 4); got["200 b"] != 4 {
+			t.Errorf("got %v right after a reload with other settings", got)
+		}
 		c.HealthCheck = nil
 		unchecked := b.balancer("web@file", c)
 		if got := gets(unchecked, 4); got["200 a"] != 2 || unchecked.Status()["http://a"] != StatusUp {

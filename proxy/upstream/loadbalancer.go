@@ -1,7 +1,6 @@
 package upstream
 
 import (
-	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -40,13 +39,6 @@ type Server struct {
 	PreservePath bool
 	// Fenced keeps new clients away; those that stick to the server still reach it.
 	Fenced bool
-}
-
-// PassiveHealthCheck takes a server out for FailureWindow when MaxFailedAttempts requests to it failed
-// within that time: there was no connection, no answer, or one with a status of 500 and up.
-type PassiveHealthCheck struct {
-	FailureWindow     time.Duration
-	MaxFailedAttempts int
 }
 
 type loadBalancer struct {
@@ -122,10 +114,10 @@ func (r *Registry) loadBalancer(name string, c *LoadBalancer) (*loadBalancer, er
 	for _, s := range c.Servers {
 		l.add(s, PoolKey{URL: s.URL, PassHost: c.PassHostHeader, PreservePath: s.PreservePath, Transport: transport}, c.SlowStart)
 	}
+	l.budget.init()
 	for _, m := range l.members {
 		m.watch(l)
 	}
-	l.budget.init()
 	l.refresh()
 	for _, m := range l.members {
 		l.checker.start(m.endpoint)
@@ -149,19 +141,6 @@ func (l *loadBalancer) add(s Server, key PoolKey, slowStart time.Duration) {
 	}
 	l.members = append(l.members, member{endpoint: e, weight: s.Weight, fenced: s.Fenced})
 	l.sticky.add(s.URL)
-}
-
-func (p *PassiveHealthCheck) policy() (*passive, error) {
-	if p == nil {
-		return &unstated, nil
-	}
-	if p.FailureWindow <= 0 {
-		return nil, errors.New("passiveHealthCheck: failureWindow must be positive")
-	}
-	if p.MaxFailedAttempts <= 0 {
-		return nil, errors.New("passiveHealthCheck: maxFailedAttempts must be positive")
-	}
-	return &passive{failures: p.MaxFailedAttempts, window: p.FailureWindow, period: p.FailureWindow, statuses: true}, nil
 }
 
 // Checked reports whether a health check is configured, active or passive.

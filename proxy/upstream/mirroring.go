@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"log/slog"
+	"math/bits"
 	"sync/atomic"
 	"time"
 
@@ -90,7 +91,7 @@ func (m *mirroring) Handle(x *exchange.Exchange) error {
 		return m.main.Handler.Handle(x)
 	}
 	if m.copies.Load() >= maxCopies {
-		m.drop()
+		m.drop(bits.OnesCount64(due))
 		return m.main.Handler.Handle(x)
 	}
 	copies := newCopies(x, due)
@@ -148,7 +149,7 @@ func (m *mirroring) launch(copies []*requestCopy, content *shared) {
 	for _, c := range copies {
 		if m.copies.Add(1) > maxCopies {
 			m.copies.Add(-1)
-			m.drop()
+			m.drop(1)
 			continue
 		}
 		content.use(1)
@@ -167,12 +168,12 @@ func (m *mirroring) send(c *requestCopy, content *shared) {
 	c.send(m.mirrors[c.mirror].Handler, content)
 }
 
-// drop counts a copy that is not made.
-func (m *mirroring) drop() {
-	n := m.dropped.Add(1)
+// drop counts copies that are not made.
+func (m *mirroring) drop(copies int) {
+	n := m.dropped.Add(uint64(copies))
 	now, last := clock.Now(), m.warned.Load()
 	if (last == 0 || now-last > int64(10*time.Second)) && m.warned.CompareAndSwap(last, now|1) {
-		m.logger.Warn("requests are not mirrored because mirrors are too slow", "service", m.name, "dropped", n)
+		m.logger.Warn("copies of requests are dropped because mirrors are too slow", "service", m.name, "dropped", n)
 	}
 }
 

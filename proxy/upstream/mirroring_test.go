@@ -64,10 +64,15 @@ func TestMirrorGetsTheRequest(t *testing.T) {
 		want string // "" for nothing
 	}{
 		{"no body", Mirroring{MirrorBody: true, MaxBodySize: -1}, nil, `len=0 ""`},
-		{"whole body", Mirroring{MirrorBody: true, MaxBodySize: -1}, []byte("content"), `len=7 "content"`},
+		{"whole body", Mirroring{MirrorBody: true, MaxBodySize: -1}, func(x *exchange.Exchange) {
+			x.Request.Body, x.Request.Length = exchange.NewBytes([]byte("content")), 7
+		}, `len=7 "content"`},
 		{"streamed body", Mirroring{MirrorBody: true, MaxBodySize: 7}, exchangetest.Pieces("con", "tent"), `len=7 "content"`},
 		{"without the body", Mirroring{MaxBodySize: -1}, []byte("content"), `len=0 ""`},
 		{"whole body too long", Mirroring{MirrorBody: true, MaxBodySize: 6}, []byte("content"), ""},
+		{"whole body too long, of a length not told before", Mirroring{MirrorBody: true, MaxBodySize: 6}, func(x *exchange.Exchange) {
+			x.Request.Body, x.Request.Length = exchange.NewBytes([]byte("content")), -1
+		}, ""},
 		{"streamed body too long", Mirroring{MirrorBody: true, MaxBodySize: 6}, exchangetest.Pieces("con", "tent"), ""},
 		{"upgrade", Mirroring{MaxBodySize: -1}, "Upgrade: websocket", ""},
 	} {
@@ -81,12 +86,13 @@ func TestMirrorGetsTheRequest(t *testing.T) {
 				}
 				x := exchangetest.Request("POST", "/p?q", parts...)
 				body := x.Request.Body
+				whole, _ := exchange.WholeOf(body)
 				r := exchangetest.Do(s, x)
 				if r.Status != 201 || x.Request.Body != body {
 					t.Errorf("%d %v", r.Status, r.Err)
 				}
 				// What the exchange held is gone now.
-				for _, p := range [][]byte{x.Request.Host, x.Request.Path, x.Request.Query} {
+				for _, p := range [][]byte{x.Request.Host, x.Request.Path, x.Request.Query, whole} {
 					clear(p)
 				}
 				synctest.Wait()
@@ -133,10 +139,12 @@ func TestSlowMirror(t *testing.T) {
 			<-x.Context().Done()
 			return exchange.UpstreamTimeout
 		})
-		s, _ := b.mirroring(Mirroring{MirrorBody: true, MaxBodySize: -1, Mirrors: []Mirror{{handlerChild("hung", hung), 100}}})
+		mirror := Mirror{handlerChild("hung", hung), 100}
+		s, _ := b.mirroring(Mirroring{MirrorBody: true, MaxBodySize: -1, Mirrors: []Mirror{mirror, mirror, mirror}})
 		m := s.(*mirroring)
 		start := time.Now()
-		for range maxCopies + 50 {
+		const requests = maxCopies/3 + 50
+		for range requests {
 			if r := exchangetest.Do(s, exchangetest.Request("PUT", "/", []byte("x"))); r.Status != 201 {
 				t.Fatalf("%d %v", r.Status, r.Err)
 			}
@@ -144,7 +152,7 @@ func TestSlowMirror(t *testing.T) {
 		if took := time.Since(start); took != 0 {
 			t.Errorf("requests waited %v", took)
 		}
-		if c, d, held := m.copies.Load(), m.dropped.Load(), m.ledger.held.Load(); c != maxCopies || d != 50 || held != maxCopies {
+		if c, d, held := m.copies.Load(), m.dropped.Load(), m.ledger.held.Load(); c != maxCopies || held != maxCopies/3+1 || d != 3*requests-maxCopies {
 			t.Errorf("%d copies in flight, %d dropped, %d bytes held", c, d, held)
 		}
 		time.Sleep(mirrorTimeout + time.Second)
@@ -176,6 +184,30 @@ func TestMirrorsMemoryIsBounded(t *testing.T) {
 	if held > maxCopyBytes || s.(*mirroring).ledger.held.Load() != 0 || len(mirrors[0].all()) != 0 {
 		t.Errorf("%d bytes were held, %d are, mirror got %d", held, s.(*mirroring).ledger.held.Load(), len(mirrors[0].all()))
 	}
+}
+
+// A body that has not ended when the answer begins is the request's own again.
+func TestEarlyAnswerIsNotMirrored(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		early := exchange.HandlerFunc(func(x *exchange.Exchange) error {
+			x.Request.Body.Next()
+			x.Respond(201, "", nil)
+			return nil
+		})
+		s, mirrors := b.mirroring(Mirroring{MirrorBody: true, MaxBodySize: -1, Service: handlerChild("early", early)}, 100)
+		x := exchangetest.Request("POST", "/", exchangetest.Pieces("con", "tent"))
+		if err := s.Handle(x); err != nil {
+			t.Fatal(err)
+		}
+		if rest, err := x.Request.Body.Next(); string(rest) != "tent" || err != nil {
+			t.Errorf("the rest is %q, %v", rest, err)
+		}
+		synctest.Wait()
+		if got, held := mirrors[0].all(), s.(*mirroring).ledger.held.Load(); len(got) != 0 || held != 0 {
+			t.Errorf("mirror got %v, %d bytes held", got, held)
+		}
+	})
 }
 
 // Neither a panic, nor a body that breaks off, nor a closed service disturbs anything.

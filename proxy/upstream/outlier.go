@@ -1,11 +1,19 @@
 package upstream
 
 import (
+	"errors"
 	"sync"
 	"time"
 
 	"github.com/pergola-mesh/pergola/internal/clock"
 )
+
+// PassiveHealthCheck takes a server out for FailureWindow when MaxFailedAttempts requests to it failed
+// within that time: there was no connection, no answer, or one with a status of 500 and up.
+type PassiveHealthCheck struct {
+	FailureWindow     time.Duration
+	MaxFailedAttempts int
+}
 
 // passive is when failing requests take a server out, and for how long.
 type passive struct {
@@ -22,6 +30,20 @@ type passive struct {
 // unstated is what applies where no passive health check is configured: a server that cannot be
 // reached three times in a row is left alone for a second, then for longer.
 var unstated = passive{failures: 3, period: time.Second, longest: 30 * time.Second}
+
+// policy is what a configuration, or the lack of one, means.
+func (p *PassiveHealthCheck) policy() (*passive, error) {
+	if p == nil {
+		return &unstated, nil
+	}
+	if p.FailureWindow <= 0 {
+		return nil, errors.New("passiveHealthCheck: failureWindow must be positive")
+	}
+	if p.MaxFailedAttempts <= 0 {
+		return nil, errors.New("passiveHealthCheck: maxFailedAttempts must be positive")
+	}
+	return &passive{failures: p.MaxFailedAttempts, window: p.FailureWindow, period: p.FailureWindow, statuses: true}, nil
+}
 
 // outlier takes an endpoint out when requests to it fail.
 type outlier struct {

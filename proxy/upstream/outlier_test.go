@@ -59,11 +59,11 @@ func TestSuccessBetweenFailures(t *testing.T) {
 	for range 5 {
 		a.set(reset)
 		gets(s, 2)
+		if st := s.Servers()[0]; st.Ejected {
+			t.Errorf("%+v: there were never three failures in a row", st)
+		}
 		a.set(nil)
 		gets(s, 1)
-	}
-	if st := s.Servers()[0]; st.Ejected {
-		t.Errorf("%+v: there were never three failures in a row", st)
 	}
 }
 

@@ -128,6 +128,17 @@ func TestRetryBudget(t *testing.T) {
 	}
 }
 
+// What was saved up outlives a reload.
+func TestRetryBudgetOverReloads(t *testing.T) {
+	b := newBench(t)
+	before := b.balancer("web@file", LoadBalancer{Servers: servers("a")})
+	gets(before, 50)
+	after := b.balancer("web@file", LoadBalancer{Servers: servers("a", "b")})
+	if got := after.(*loadBalancer).budget.credit.Load(); got != startCredit+50 {
+		t.Errorf("credit %d", got)
+	}
+}
+
 // One of three servers dies and comes back again and again under load: no idempotent request fails, no
 // other reaches two servers.
 func TestServerKilledUnderLoad(t *testing.T) {

@@ -67,6 +67,9 @@ func TestStickyFallsBack(t *testing.T) {
 			t.Errorf("request %d: %d %s, Set-Cookie %q", n, r.Status, r.Body, r.Values("Set-Cookie"))
 		}
 	}
+	if n := stuck.count(); n != 1+3 {
+		t.Errorf("the server that is ejected was tried %d times", n-1)
+	}
 	b.pools.server("http://a").set(refuse)
 	b.pools.server("http://b").set(refuse)
 	if r := exchangetest.Do(s, exchangetest.Request("GET", "/")); r.Status != 502 || r.Has("Set-Cookie") {

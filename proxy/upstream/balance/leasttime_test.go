@@ -1,6 +1,7 @@
 package balance_test
 
 import (
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -41,6 +42,17 @@ func TestLeastTimeDoesNotStarve(t *testing.T) {
 			t.Errorf("%v after the slow server became the faster one", c)
 		}
 	})
+}
+
+// Servers that are about as fast share by weight, and do not all go to the one that is a little faster.
+func TestLeastTimeTakesTheAlikeInTurn(t *testing.T) {
+	targets := balancetest.Targets(1, 1, 2)
+	for i := range targets {
+		targets[i].Load.Observe(clock.Now(), int64(time.Millisecond)+int64(i)*1e5)
+	}
+	if got := picks(balance.NewLeastTime(targets, 0), 8); strings.Count(got, "c") != 4 || strings.Count(got, "a") != 2 {
+		t.Errorf("picked %s", got)
+	}
 }
 
 // While the answer to the first probe is out, a new server gets nothing more than probes.
