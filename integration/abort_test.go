@@ -27,8 +27,7 @@ func TestClientAbortReachesTheUpstream(t *testing.T) {
 		<-r.Context().Done()
 		cancelled <- time.Now()
 	}))
-	g := harness.Start(t, oneBackend, harness.Vars{"BACKEND": backend})
-	awaitRoute(t, g)
+	g := startBefore(t, backend)
 	for _, path := range []string{"/head", "/body"} {
 		conn := harness.Dial(t, g.Web)
 		conn.Send("GET %s HTTP/1.1\nHost: x\n\n", path)
@@ -84,8 +83,7 @@ func TestUploadStreams(t *testing.T) {
 			}
 		}
 	}))
-	g := harness.Start(t, oneBackend, harness.Vars{"BACKEND": backend})
-	awaitRoute(t, g)
+	g := startBefore(t, backend)
 	before := g.Resident()
 
 	size := *uploadSize << 20

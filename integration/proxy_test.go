@@ -156,9 +156,8 @@ func TestEventsAreNotBuffered(t *testing.T) {
 			}
 		}
 	}))
-	g := harness.Start(t, oneBackend, harness.Vars{"BACKEND": backend})
+	g := startBefore(t, backend)
 	conn := harness.Dial(t, g.Web)
-	awaitRoute(t, g)
 	conn.Send("GET /events HTTP/1.1\nHost: x\n\n")
 	response, err := http.ReadResponse(conn.Reader, nil)
 	if err != nil {
@@ -176,10 +175,11 @@ func TestEventsAreNotBuffered(t *testing.T) {
 	}
 }
 
-// awaitRoute waits until the gateway routes, without asking the backend of the test for anything: an
-// entry point that has no route yet answers 404 to a request that has one, and this one has none.
-func awaitRoute(t *testing.T, g *harness.Gateway) {
+// startBefore starts the gateway before a backend that must see no request but the test's own: a route to
+// another backend says when the gateway is ready.
+func startBefore(t *testing.T, backend string) *harness.Gateway {
 	t.Helper()
+	g := harness.Prepare(t, oneBackend, harness.Vars{"BACKEND": backend})
 	g.Write("dynamic/ready.yaml", `
 http:
   routers:
@@ -187,7 +187,9 @@ http:
   services:
     ready: {loadBalancer: {servers: [{url: "`+harness.Whoami(t, "ready")+`"}]}}
 `)
+	g.Run()
 	g.AwaitStatus("/ready-for-test", 200)
+	return g
 }
 
 // TestExpectContinueIsForwarded lets the backend decide: the gateway must not answer 100 in its place.
@@ -204,8 +206,7 @@ func TestExpectContinueIsForwarded(t *testing.T) {
 			conn.Send("HTTP/1.1 200 OK\nContent-Length: 4\n\n%s", body)
 		}
 	})
-	g := harness.Start(t, oneBackend, harness.Vars{"BACKEND": backend})
-	awaitRoute(t, g)
+	g := startBefore(t, backend)
 	for _, verdict := range []string{"HTTP/1.1 100 Continue\n\n", "HTTP/1.1 417 Expectation Failed\nContent-Length: 0\n\n"} {
 		conn := harness.Dial(t, g.Web)
 		conn.Send("POST /x HTTP/1.1\nHost: x\nExpect: 100-continue\nContent-Length: 4\n\n")

@@ -60,7 +60,7 @@ func TestQuickstart(t *testing.T) {
 		}
 	}
 	harness.Eventually(t, "the edited route to apply", func() bool {
-		return strings.Contains(shell(t, tree, "curl -sf http://127.0.0.1:8000/api-demo/headers"), "hello again")
+		return strings.Contains(shell(t, tree, "curl http://127.0.0.1:8000/api-demo/headers"), "hello again")
 	})
 
 	// Ctrl-C reaches the whole group.
@@ -142,13 +142,16 @@ func awaitRunning(t *testing.T, exited <-chan struct{}) {
 	}
 }
 
+// shell runs a line as the README has it, but for curl failing, and saying why, on a status that is an error.
 func shell(t *testing.T, directory, line string) string {
 	t.Helper()
-	command := exec.Command("bash", "-c", "set -o pipefail; "+line)
+	command := exec.Command("bash", "-c", `set -o pipefail; curl() { command curl -fsS "$@"; }; `+line)
 	command.Dir = directory
-	output, err := command.CombinedOutput()
+	var stderr bytes.Buffer
+	command.Stderr = &stderr
+	output, err := command.Output()
 	if err != nil {
-		t.Errorf("%s: %v\n%s", line, err, output)
+		t.Errorf("%s: %v\n%s%s", line, err, output, &stderr)
 	}
 	return string(output)
 }

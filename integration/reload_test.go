@@ -29,7 +29,8 @@ http:
 `, n, n%7, n, backend)
 }
 
-// TestReloadStorm changes the configuration ten times a second under load.
+// TestReloadStorm changes the configuration ten times a second under load. SIGHUP has each change applied:
+// the provider by itself would wait for the writing to pause.
 func TestReloadStorm(t *testing.T) {
 	backend := harness.Whoami(t, "one")
 	g := harness.Start(t, oneBackend, harness.Vars{"BACKEND": backend})
@@ -59,6 +60,7 @@ func TestReloadStorm(t *testing.T) {
 		<-change.C
 		last++
 		g.Write("dynamic/storm.yaml", generation(last, backend))
+		g.Signal(syscall.SIGHUP)
 	}
 	awaitGeneration(t, g, last)
 	load.MustNotFail(t, 1000)

@@ -86,8 +86,13 @@ func (b *bench) findProducts(peers []string) error {
 	return nil
 }
 
-// shortVersion finds what looks like a version number in what a program says about itself.
+// shortVersion finds what looks like a version number in what a program says about itself; ours need not
+// have a number.
 func shortVersion(text string) string {
+	if ours, ok := strings.CutPrefix(text, "pergola "); ok {
+		version, _, _ := strings.Cut(ours, " ")
+		return version
+	}
 	for _, word := range strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune(" /(),", r) }) {
 		if digits := strings.TrimPrefix(word, "v"); strings.Contains(digits, ".") && digits[0] >= '0' && digits[0] <= '9' {
 			return word

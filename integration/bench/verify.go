@@ -49,14 +49,17 @@ func (b *bench) verify(i *instance) error {
 		return err
 	}
 	got := string(headers)
-	for _, want := range []string{"proto=http ", "host=bench.test ", fmt.Sprintf("port=%d ", i.Port), "real=127.0.0.1."} {
+	for _, want := range []string{"proto=http ", "host=bench.test ", "real=127.0.0.1."} {
 		if !strings.Contains(got, want) {
 			return fmt.Errorf("%s: forwarding headers %q lack %q", i.name, got, want)
 		}
 	}
-	// Envoy gives its own address for a client on the loopback interface; names of servers differ too.
-	if strings.Contains(got, "for= ") || strings.Contains(got, "server= ") {
-		return fmt.Errorf("%s: no X-Forwarded-For or X-Forwarded-Server in %q", i.name, got)
+	// These only have to be there. Envoy gives its own address for a client on the loopback interface,
+	// Pergola and Traefik the port of the Host field, and each names itself.
+	for _, empty := range []string{"for= ", "port= ", "server= "} {
+		if strings.Contains(got, empty) {
+			return fmt.Errorf("%s: forwarding headers %q: nothing after %s", i.name, got, empty)
+		}
 	}
 	for _, miss := range [][2]string{{"/api/128", "other.test"}, {"/elsewhere", host}} {
 		if response, _, err := fetch(i.Port, miss[0], miss[1]); err != nil || response.StatusCode != 404 {

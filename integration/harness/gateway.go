@@ -101,7 +101,8 @@ func (g *Gateway) Run() {
 		g.cmd.Process.Kill()
 		<-g.exited
 		if g.t.Failed() {
-			g.t.Logf("the gateway's output:\n%s", g.Log())
+			log := g.Log()
+			g.t.Logf("the last of the gateway's output:\n%s", log[max(0, len(log)-3000):])
 		}
 	})
 	Eventually(g.t, "the gateway to listen on "+g.Web, func() bool {

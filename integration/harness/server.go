@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -33,15 +32,18 @@ func Whoami(t testing.TB, name string) string {
 	return Serve(t, whoami.New(name))
 }
 
-// Serve starts a backend with a handler of the test's own and returns its URL.
+// Serve starts a backend with a handler of the test's own and returns its URL. When the test ends its
+// connections are closed; a handler that is still busy then is not waited for.
 func Serve(t testing.TB, handler http.Handler) string {
 	t.Helper()
-	server := httptest.NewServer(handler)
-	t.Cleanup(func() {
-		server.CloseClientConnections()
-		server.Close()
-	})
-	return server.URL
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &http.Server{Handler: handler}
+	go server.Serve(listener)
+	t.Cleanup(func() { server.Close() })
+	return "http://" + listener.Addr().String()
 }
 
 // ServeRaw starts a backend that hands each connection to serve, and closes it after. It returns its URL.
