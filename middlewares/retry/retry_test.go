@@ -193,6 +193,66 @@ func TestHalfReadBodies(t *testing.T) {
 	}
 }
 
+// A service may read the body from a goroutine of its own, and closes the body to stop it. That must
+// work while it waits for the client, at the price of the retry, and must not close the body else.
+func TestBodiesReadByAnotherGoroutine(t *testing.T) {
+	for _, waits := range []bool{true, false} {
+		arrived, closed := make(chan struct{}), make(chan struct{})
+		inner := &slowBody{waits: waits, arrived: arrived, closed: closed}
+		calls := 0
+		h := exchange.HandlerFunc(func(x *exchange.Exchange) error {
+			if calls++; calls == 2 {
+				got, err := exchange.ReadAll(nil, x.Request.Body, 100)
+				x.Respond(200, "", got)
+				return err
+			}
+			body, done := x.Request.Body, make(chan error)
+			body.Next()
+			if waits {
+				go func() { _, err := body.Next(); done <- err }()
+				<-arrived
+			}
+			body.Close()
+			if !waits {
+				go func() { _, err := body.Next(); done <- err }()
+			}
+			if err := <-done; err != io.ErrClosedPipe {
+				t.Errorf("a closed body gives %v", err)
+			}
+			return exchange.UpstreamReset
+		})
+		r := exchangetest.Do(build(t, Config{Attempts: 2})(h), exchangetest.Request("PUT", "/", inner))
+		if waits && (calls != 1 || r.Status != 502) || !waits && (calls != 2 || r.Body != "onetwo") {
+			t.Errorf("waits %v: %d calls, %d %q", waits, calls, r.Status, r.Body)
+		}
+	}
+}
+
+// slowBody is "one", and then, unless it is closed before, "two".
+type slowBody struct {
+	n       int
+	waits   bool
+	arrived chan struct{} // somebody waits for the second piece
+	closed  chan struct{}
+}
+
+func (b *slowBody) Next() ([]byte, error) {
+	switch b.n++; b.n {
+	case 1:
+		return []byte("one"), nil
+	case 2:
+		if b.waits {
+			b.arrived <- struct{}{}
+			<-b.closed
+			return nil, io.ErrClosedPipe
+		}
+		return []byte("two"), nil
+	}
+	return nil, io.EOF
+}
+
+func (b *slowBody) Close() error { close(b.closed); return nil }
+
 // A body that the client broke off cannot be sent again.
 func TestBrokenBodies(t *testing.T) {
 	f := &flaky{failures: 1, err: exchange.UpstreamReset}

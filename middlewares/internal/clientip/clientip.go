@@ -4,7 +4,9 @@ package clientip
 
 import (
 	"fmt"
+	"iter"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/pergola-mesh/pergola/proxy/exchange"
@@ -57,9 +59,9 @@ func (s *Strategy) Of(x *exchange.Exchange) netip.Addr {
 	var addr netip.Addr
 	switch {
 	case s.depth > 0:
-		addr = nthFromRight(&x.Request.Header, s.depth)
+		addr = nthFromRight(x, s.depth)
 	case s.excluded != nil:
-		return firstOutside(&x.Request.Header, s.excluded)
+		return firstOutside(x, s.excluded)
 	default:
 		addr = Plain(x.Client)
 	}
@@ -72,40 +74,40 @@ func (s *Strategy) Of(x *exchange.Exchange) netip.Addr {
 }
 
 // nthFromRight counts from the right over all X-Forwarded-For fields.
-func nthFromRight(h *exchange.Header, n int) netip.Addr {
-	total := 0
-	for range forwardedFor(h) {
-		total++
-	}
-	i := 0
-	for item := range forwardedFor(h) {
-		if i == total-n {
+func nthFromRight(x *exchange.Exchange, n int) netip.Addr {
+	for i, item := range forwardedFor(x) {
+		if i == n {
 			return parse(item)
 		}
-		i++
 	}
 	return netip.Addr{}
 }
 
-// firstOutside is the last address listed that is in none of the ranges. What is no address at all
-// ends the search: whoever wrote it is not to be trusted with what stands further left.
-func firstOutside(h *exchange.Header, excluded Ranges) netip.Addr {
-	var found netip.Addr
-	for item := range forwardedFor(h) {
+// firstOutside is the first address from the right that is in none of the ranges. What is no address
+// at all ends the search: whoever wrote it is not to be trusted with what stands further left.
+func firstOutside(x *exchange.Exchange, excluded Ranges) netip.Addr {
+	for _, item := range forwardedFor(x) {
 		if addr := parse(item); !addr.IsValid() || !excluded.Contains(addr) {
-			found = addr
+			return addr
 		}
 	}
-	return found
+	return netip.Addr{}
 }
 
-func forwardedFor(h *exchange.Header) func(yield func([]byte) bool) {
-	return func(yield func([]byte) bool) {
-		for value := range h.Values(exchange.XForwardedFor) {
-			for item := range exchange.List(value) {
-				if !yield(item) {
-					return
-				}
+// forwardedFor yields the addresses of X-Forwarded-For from right to left, numbered from 1, as the
+// peer sent them: the peer itself, which the entry point put at the end for the server, is left out.
+func forwardedFor(x *exchange.Exchange) iter.Seq2[int, []byte] {
+	return func(yield func(int, []byte) bool) {
+		var items [][]byte
+		for value := range x.Request.Header.Values(exchange.XForwardedFor) {
+			items = slices.AppendSeq(items, exchange.List(value))
+		}
+		if n := len(items); n > 0 && string(items[n-1]) == x.Conn.PeerText {
+			items = items[:n-1]
+		}
+		for i := range items {
+			if !yield(i+1, items[len(items)-1-i]) {
+				return
 			}
 		}
 	}
