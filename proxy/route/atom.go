@@ -56,7 +56,7 @@ func (a *atom) match(v *view) bool {
 	case hostExact, hostLabel, hostDeep:
 		return matchHost(a.kind, a.text, v.host)
 	case hostRegexp:
-		return a.re.Match(v.lowerHost())
+		return a.re.Match(v.fullHost)
 	case pathExact:
 		return string(v.path) == a.text
 	case pathPrefix:
@@ -118,7 +118,7 @@ func compatible(prefix string, a *atom) bool {
 	return strings.HasPrefix(a.text, prefix) || a.kind == pathPrefix && strings.HasPrefix(prefix, a.text)
 }
 
-// matchHost compares a host in any case, without its last dot, with a host expression.
+// matchHost compares a host in lower case, without its last dot, with a host expression.
 func matchHost[T string | []byte](k kind, text string, host T) bool {
 	n := len(host) - len(text)
 	if n < 0 || len(host) == 0 {
@@ -126,7 +126,7 @@ func matchHost[T string | []byte](k kind, text string, host T) bool {
 	}
 	switch k {
 	case hostExact:
-		return n == 0 && exchange.EqualFold(host, text)
+		return n == 0 && string(host) == text
 	case hostLabel:
 		for i := range n {
 			if host[i] == '.' {
@@ -138,5 +138,5 @@ func matchHost[T string | []byte](k kind, text string, host T) bool {
 			return false
 		}
 	}
-	return exchange.EqualFold(host[n:], text)
+	return string(host[n:]) == text
 }

@@ -28,20 +28,24 @@
 //
 // # The index
 //
-//	host, backwards    radix tree: exact, one label, any labels, any ending
-//	 └ path            radix tree: prefix, exact
-//	    └ bucket       fields: radix trees of values; and plain candidates
-//	       └ list      in order of priority, each with the rest of its rule
+//	host                 hash table: exact
+//	                     radix tree, read backwards: one label, any labels, any ending
+//	 └ path              radix tree: prefix, exact
+//	    └ bucket         fields: radix trees of values; and plain candidates
+//	       └ candidates  in order of priority, each with the rest of its rule
 //
-// One walk along the host passes everything that matches the host, since *.x and **.x lie on the way
-// to a.x; the same holds for prefixes of a path. Walking goes down first and judges on the way back,
+// One walk along the host passes everything that matches it, since *.x and **.x lie on the way to
+// a.x; the same holds for the prefixes of a path. Walking goes down first and judges on the way back,
 // the most specific first, because that is where the longest rules, and so the highest priorities,
 // are. Yet no order is taken for granted: every subtree knows its best entry, and whatever cannot
-// come before the best match so far is passed over. A list ends at its first match.
+// come before the best match so far is passed over. Candidates end at the first that matches.
+//
+// With ten thousand routers it is cache misses that cost, not instructions: hence the hash table,
+// where a tree would do, and the layout of tree and bucket.
 //
 // # Changes
 //
-// All trees are persistent: Update copies the nodes on the way to a change, a few dozen of them, and
+// All of it is persistent: Update copies the nodes on the way to a change, a few dozen of them, and
 // shares the rest with the table before, which stays valid for those who still read it. One edit
 // copies a node once; NewTable is an edit of an empty table.
 package route

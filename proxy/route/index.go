@@ -41,27 +41,19 @@ type candidate struct {
 	rest *expr // nil: nothing is left to check
 }
 
-// list is candidates in the order of their items. Parts of one rule may meet in a list.
-type list struct {
-	items []candidate
-	owner *edit
-}
+// candidates are in the order of their items. Parts of one rule may meet here.
+type candidates []candidate
 
-func (l *list) best() *item {
-	if l == nil || len(l.items) == 0 {
+func (l candidates) best() *item {
+	if len(l) == 0 {
 		return nil
 	}
-	return l.items[0].item
+	return l[0].item
 }
 
-// change returns the list with a candidate added or removed.
-func (l *list) change(e *edit, c candidate, add bool) *list {
-	if l == nil {
-		l = &list{owner: e}
-	} else if l.owner != e {
-		l = &list{slices.Clone(l.items), e}
-	}
-	at, found := slices.BinarySearchFunc(l.items, c.item, func(c candidate, i *item) int {
+// change adds or removes a candidate, in place.
+func (l candidates) change(c candidate, add bool) candidates {
+	at, found := slices.BinarySearchFunc(l, c.item, func(c candidate, i *item) int {
 		switch {
 		case c.item == i:
 			return 0
@@ -71,20 +63,45 @@ func (l *list) change(e *edit, c candidate, add bool) *list {
 		return 1
 	})
 	if add {
-		l.items = slices.Insert(l.items, at, c)
+		return slices.Insert(l, at, c)
 	} else if found {
-		l.items = slices.Delete(l.items, at, at+1)
+		return slices.Delete(l, at, at+1)
 	}
+	return l
+}
+
+// list is candidates kept in a tree.
+type list struct {
+	candidates
+	owner *edit
+}
+
+func (l *list) best() *item {
+	if l == nil {
+		return nil
+	}
+	return l.candidates.best()
+}
+
+// change returns the list with a candidate added or removed.
+func (l *list) change(e *edit, c candidate, add bool) *list {
+	if l == nil {
+		l = &list{owner: e}
+	} else if l.owner != e {
+		l = &list{slices.Clone(l.candidates), e}
+	}
+	l.candidates = l.candidates.change(c, add)
 	return l
 }
 
 // bucket holds the candidates of one host and path: those that ask for a field's value by that value,
 // the others plain. It is never empty: nil is.
 type bucket struct {
-	plain  *list
-	fields []field
+	plain  candidates
 	top    *item
+	fields []field
 	owner  *edit
+	single [1]candidate // the memory of plain when it is one, to spare a cache miss
 }
 
 // field holds candidates by the value of one header field or query parameter.
@@ -107,13 +124,15 @@ func (b *bucket) change(e *edit, k key, c candidate, add bool) *bucket {
 	if b == nil {
 		b = &bucket{owner: e}
 	} else if b.owner != e {
-		b = &bucket{b.plain, slices.Clone(b.fields), b.top, e}
+		b = &bucket{plain: slices.Clone(b.plain), fields: slices.Clone(b.fields), owner: e}
 	}
-	update := func(l *list) *list { return l.change(e, c, add) }
 	if k.kind == noKind {
-		b.plain = update(b.plain)
+		if b.plain = b.plain.change(c, add); len(b.plain) == 1 {
+			b.single[0] = b.plain[0]
+			b.plain = b.single[:]
+		}
 	} else {
-		b.changeField(e, k, update)
+		b.changeField(e, k, func(l *list) *list { return l.change(e, c, add) })
 	}
 	b.top = b.plain.best()
 	for i := range b.fields {
@@ -151,12 +170,12 @@ func (p paths) change(e *edit, at place, c candidate, add bool) paths {
 	return p
 }
 
-// hosts are the trees of paths of one host, or of what ends with it; nil for none.
-type hosts struct{ exact, label, deep, suffix *tree[paths] }
+// hosts are the trees of paths of what ends with one text; nil for none.
+type hosts struct{ label, deep, suffix *tree[paths] }
 
 func (h hosts) best() *item {
 	var best *item
-	for _, t := range []*tree[paths]{h.exact, h.label, h.deep, h.suffix} {
+	for _, t := range []*tree[paths]{h.label, h.deep, h.suffix} {
 		if t != nil {
 			best = better(best, t.top)
 		}
@@ -166,8 +185,6 @@ func (h hosts) best() *item {
 
 func (h *hosts) of(k kind) **tree[paths] {
 	switch k {
-	case hostExact:
-		return &h.exact
 	case hostLabel:
 		return &h.label
 	case hostDeep:
@@ -176,9 +193,10 @@ func (h *hosts) of(k kind) **tree[paths] {
 	return &h.suffix
 }
 
-// index finds candidates by host, read from its end, then path, then field.
+// index finds candidates by host, then path, then field.
 type index struct {
-	hosts   *tree[hosts]
+	exact   *exactHosts
+	endings *tree[hosts] // hosts read from their end
 	anyHost *tree[paths]
 }
 
@@ -189,19 +207,20 @@ func (x *index) change(e *edit, i *item, add bool) {
 		inPaths := func(t *tree[paths]) *tree[paths] {
 			return t.change(e, at.keys[byPath].text, func(p paths) paths { return p.change(e, at, c, add) })
 		}
-		k := at.keys[byHost]
-		if k.kind == noKind {
+		switch k := at.keys[byHost]; k.kind {
+		case noKind:
 			x.anyHost = inPaths(x.anyHost)
-			continue
+		case hostExact:
+			x.exact = x.exact.change(e, k.text, inPaths)
+		default:
+			x.endings = x.endings.change(e, reversed(k.text), func(h hosts) hosts {
+				slot := h.of(k.kind)
+				if *slot = inPaths(*slot); (*slot).top == nil {
+					*slot = nil
+				}
+				return h
+			})
 		}
-		x.hosts = x.hosts.change(e, reversed(k.text), func(h hosts) hosts {
-			slot := h.of(k.kind)
-			*slot = inPaths(*slot)
-			if (*slot).top == nil {
-				*slot = nil
-			}
-			return h
-		})
 	}
 }
 

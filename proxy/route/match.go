@@ -6,8 +6,13 @@ import "github.com/pergola-mesh/pergola/proxy/exchange"
 // matches. It neither changes x nor allocates. Do not change the entry.
 func (t *Table) Match(x *exchange.Exchange) *Entry {
 	s := search{view: newView(x)}
-	if t.index.hosts != nil && len(s.host) > 0 {
-		s.hosts(t.index.hosts, s.host)
+	if len(s.host) > 0 {
+		if t.index.exact != nil {
+			s.paths(t.index.exact.get(s.host))
+		}
+		if ends := t.index.endings; ends != nil && s.worth(ends.top) {
+			s.hosts(ends, s.host)
+		}
 	}
 	s.paths(t.index.anyHost)
 	s.close()
@@ -32,15 +37,13 @@ func (s *search) worth(i *item) bool {
 // hosts looks in t and below; rest is what is left of the host, whose end has been consumed.
 func (s *search) hosts(t *tree[hosts], rest []byte) {
 	if n := len(rest); n > 0 {
-		kid := t.child(lower(rest[n-1]))
+		kid := t.child(rest[n-1])
 		if kid != nil && s.worth(kid.top) && endsWith(rest, kid.label) {
 			s.hosts(kid, rest[:n-len(kid.label)])
 		}
 		if t.value.deep != nil {
 			s.paths(t.value.deep)
 		}
-	} else if t.value.exact != nil {
-		s.paths(t.value.exact)
 	}
 	if t.value.label != nil && !hasDot(rest) {
 		s.paths(t.value.label)
@@ -50,25 +53,18 @@ func (s *search) hosts(t *tree[hosts], rest []byte) {
 	}
 }
 
-// endsWith reports whether rest, in any case, ends with label read backwards.
+// endsWith reports whether rest, whose last byte is known to agree, ends with label read backwards.
 func endsWith(rest []byte, label string) bool {
 	n := len(rest)
 	if n < len(label) {
 		return false
 	}
-	for i := range len(label) {
-		if lower(rest[n-1-i]) != label[i] {
+	for i := 1; i < len(label); i++ {
+		if rest[n-1-i] != label[i] {
 			return false
 		}
 	}
 	return true
-}
-
-func lower(c byte) byte {
-	if 'A' <= c && c <= 'Z' {
-		return c | 0x20
-	}
-	return c
 }
 
 func hasDot(b []byte) bool {
@@ -97,8 +93,10 @@ func (s *search) below(t *tree[paths], rest []byte) {
 	s.bucket(t.value.prefix)
 }
 
+// beginsWith reports whether rest, whose first byte is known to agree, begins with label. Not reading
+// a label of one byte spares a cache miss.
 func beginsWith(rest []byte, label string) bool {
-	return len(rest) >= len(label) && string(rest[:len(label)]) == label
+	return len(label) == 1 || len(rest) >= len(label) && string(rest[:len(label)]) == label
 }
 
 func (s *search) bucket(b *bucket) {
@@ -116,7 +114,9 @@ func (s *search) field(f *field) {
 		return
 	}
 	each := func(value []byte) bool {
-		s.list(get(f.values, value))
+		if l := get(f.values, value); l != nil {
+			s.list(l.candidates)
+		}
 		return false
 	}
 	if f.kind == headerExact {
@@ -127,12 +127,9 @@ func (s *search) field(f *field) {
 }
 
 // list takes the first candidate that matches, unless a better one is known.
-func (s *search) list(l *list) {
-	if l == nil {
-		return
-	}
-	for i := range l.items {
-		if c := &l.items[i]; !s.worth(c.item) {
+func (s *search) list(l candidates) {
+	for i := range l {
+		if c := &l[i]; !s.worth(c.item) {
 			return
 		} else if c.rest == nil || c.rest.match(&s.view) {
 			s.found = c.item

@@ -1,6 +1,7 @@
 package route
 
 import (
+	"bytes"
 	"slices"
 	"strings"
 )
@@ -13,22 +14,63 @@ type edit struct{ _ byte }
 type ranked interface{ best() *item }
 
 // tree is a node of a persistent radix tree: a key is the labels on the way down. The zero value is
-// an empty tree.
+// an empty tree. A node is one cache line, what a walk reads of a fork another.
 type tree[V ranked] struct {
-	label  string     // what leads here from the parent
-	firsts string     // the first byte of each child's label, in order
-	kids   []*tree[V] // in the order of firsts
-	top    *item      // the best item here and below; nil in an empty tree
-	value  V
-	owner  *edit
+	label string   // what leads here from the parent
+	fork  *fork[V] // where it goes on; nil in a leaf
+	top   *item    // the best item here and below; nil in an empty tree
+	owner *edit
+	value V
+}
+
+// fork is the children of a node, and the first byte of each one's label.
+type fork[V ranked] struct {
+	few  [16]byte // the first bytes, as long as they fit
+	many string   // the first bytes, when they do not
+	kids []*tree[V]
+}
+
+func (f *fork[V]) index(c byte) int {
+	switch {
+	case f == nil:
+		return -1
+	case f.many != "":
+		return strings.IndexByte(f.many, c)
+	}
+	return bytes.IndexByte(f.few[:len(f.kids)], c)
 }
 
 // child returns the child whose label begins with c, or nil.
 func (t *tree[V]) child(c byte) *tree[V] {
-	if i := strings.IndexByte(t.firsts, c); i >= 0 {
-		return t.kids[i]
+	if i := t.fork.index(c); i >= 0 {
+		return t.fork.kids[i]
 	}
 	return nil
+}
+
+// kids returns the children, in no order.
+func (t *tree[V]) kids() []*tree[V] {
+	if t.fork == nil {
+		return nil
+	}
+	return t.fork.kids
+}
+
+// setKids replaces the children.
+func (t *tree[V]) setKids(kids []*tree[V]) {
+	t.fork = nil
+	if len(kids) == 0 {
+		return
+	}
+	f := &fork[V]{kids: kids}
+	var firsts []byte
+	for _, kid := range kids {
+		firsts = append(firsts, kid.label[0])
+	}
+	if copy(f.few[:], firsts) < len(firsts) {
+		f.many = string(firsts)
+	}
+	t.fork = f
 }
 
 // own returns t, or a copy of it that e may change.
@@ -40,7 +82,12 @@ func (t *tree[V]) own(e *edit) *tree[V] {
 		return t
 	}
 	c := *t
-	c.kids, c.owner = slices.Clone(t.kids), e
+	c.owner = e
+	if t.fork != nil {
+		f := *t.fork
+		f.kids = slices.Clone(f.kids)
+		c.fork = &f
+	}
 	return &c
 }
 
@@ -53,26 +100,24 @@ func (t *tree[V]) change(e *edit, key string, f func(V) V) *tree[V] {
 		t.rank()
 		return t
 	}
-	i := strings.IndexByte(t.firsts, key[0])
+	i := t.fork.index(key[0])
 	if i < 0 {
-		kid := &tree[V]{label: key, owner: e}
-		kid = kid.change(e, "", f)
+		kid := (&tree[V]{label: key, owner: e}).change(e, "", f)
 		if kid.top != nil {
-			i, _ = slices.BinarySearch([]byte(t.firsts), key[0])
-			t.firsts = t.firsts[:i] + key[:1] + t.firsts[i:]
-			t.kids = slices.Insert(t.kids, i, kid)
+			t.setKids(append(t.kids(), kid))
 		}
 		t.rank()
 		return t
 	}
-	kid := t.kids[i].own(e)
+	kid := t.fork.kids[i].own(e)
 	if n := common(kid.label, key); n < len(kid.label) {
-		upper := &tree[V]{label: kid.label[:n], firsts: kid.label[n : n+1], kids: []*tree[V]{kid}, owner: e}
+		upper := &tree[V]{label: kid.label[:n], owner: e}
 		kid.label = kid.label[n:]
+		upper.setKids([]*tree[V]{kid})
 		kid = upper
 	}
 	kid = kid.change(e, key[len(kid.label):], f)
-	t.kids[i] = kid
+	t.fork.kids[i] = kid
 	t.tidy(e, i)
 	t.rank()
 	return t
@@ -80,23 +125,22 @@ func (t *tree[V]) change(e *edit, key string, f func(V) V) *tree[V] {
 
 // tidy removes child i when it is empty, and merges it with an only child.
 func (t *tree[V]) tidy(e *edit, i int) {
-	kid := t.kids[i]
+	kid := t.fork.kids[i]
 	switch {
-	case kid.value.best() != nil || len(kid.kids) > 1:
-	case len(kid.kids) == 0:
-		t.firsts = t.firsts[:i] + t.firsts[i+1:]
-		t.kids = slices.Delete(t.kids, i, i+1)
+	case kid.value.best() != nil || len(kid.kids()) > 1:
+	case len(kid.kids()) == 0:
+		t.setKids(slices.Delete(t.fork.kids, i, i+1))
 	default:
-		only := kid.kids[0].own(e)
+		only := kid.fork.kids[0].own(e)
 		only.label = kid.label + only.label
-		t.kids[i] = only
+		t.fork.kids[i] = only
 	}
 }
 
 // rank finds the best item again.
 func (t *tree[V]) rank() {
 	t.top = t.value.best()
-	for _, kid := range t.kids {
+	for _, kid := range t.kids() {
 		t.top = better(t.top, kid.top)
 	}
 }

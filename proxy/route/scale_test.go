@@ -2,6 +2,7 @@ package route
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -19,7 +20,7 @@ func TestMatchAllocatesNothing(t *testing.T) {
 		"Header(`Content-Length`, `4`) && Method(`PUT`)",
 		"Query(`q`, `a b`) && QueryRegexp(`q`, ` b$`) && Method(`PUT`)",
 		"ClientIP(`192.0.2.0/24`) && Method(`PUT`)",
-		"!Method(`PUT`) && PathPrefix(`/a%20b`)",
+		"!Method(`PUT`) && !Host(`a-name-that-is-longer-than-any-buffer.example.com`) && !Host(`**.example.org`) && PathPrefix(`/a%20b`)",
 	}
 	var entries []Entry
 	for i, rule := range rules {
@@ -64,13 +65,11 @@ func (x *index) longest() int {
 		if b == nil {
 			return
 		}
-		if b.plain != nil {
-			n = max(n, len(b.plain.items))
-		}
+		n = max(n, len(b.plain))
 		for _, f := range b.fields {
 			each(f.values, func(l *list) {
 				if l != nil {
-					n = max(n, len(l.items))
+					n = max(n, len(l.candidates))
 				}
 			})
 		}
@@ -80,12 +79,23 @@ func (x *index) longest() int {
 		inBucket(p.exact)
 	}
 	each(x.anyHost, inPaths)
-	each(x.hosts, func(h hosts) {
-		for _, t := range []*tree[paths]{h.exact, h.label, h.deep, h.suffix} {
+	if x.exact != nil {
+		for _, s := range x.exact.shards {
+			for i := range s.len() {
+				each(s.occupied()[i].paths, inPaths)
+			}
+		}
+	}
+	each(x.endings, func(h hosts) {
+		for _, t := range []*tree[paths]{h.label, h.deep, h.suffix} {
 			each(t, inPaths)
 		}
 	})
 	return n
+}
+
+func (s *shard) occupied() []slot {
+	return slices.DeleteFunc(slices.Clone(s.slots), func(c slot) bool { return c.paths == nil })
 }
 
 func each[V ranked](t *tree[V], f func(V)) {
@@ -93,7 +103,7 @@ func each[V ranked](t *tree[V], f func(V)) {
 		return
 	}
 	f(t.value)
-	for _, kid := range t.kids {
+	for _, kid := range t.kids() {
 		each(kid, f)
 	}
 }

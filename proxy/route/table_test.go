@@ -128,7 +128,7 @@ func TestIndexAgreesWithLinearScan(t *testing.T) {
 		for _, e := range scan.entries {
 			all = append(all, e.Name)
 		}
-		if empty := table.Update(all, nil); empty.Len() != 0 || empty.index.hosts.best() != nil || empty.index.anyHost.best() != nil || empty.names.best() != nil {
+		if empty := table.Update(all, nil); empty.Len() != 0 || empty.index.exact != nil || empty.index.endings.best() != nil || empty.index.anyHost.best() != nil || empty.names.best() != nil {
 			t.Fatalf("seed %d: something is left of %v: %+v", *seed, all, empty)
 		}
 		if t.Failed() {
@@ -137,11 +137,42 @@ func TestIndexAgreesWithLinearScan(t *testing.T) {
 	}
 }
 
+// TestWideTables adds and removes names that differ in every letter, so that shards of hosts grow and
+// get gaps, and nodes have many children.
+func TestWideTables(t *testing.T) {
+	t.Logf("seed %d", *seed)
+	r := rand.New(rand.NewPCG(*seed, 2))
+	table, want := NewTable(nil), map[string]bool{}
+	for range 100 {
+		var remove []string
+		var put []Entry
+		for _, i := range r.Perm(36 * 36)[:40] {
+			const letters = "abcdefghijklmnopqrstuvwxyz0123456789"
+			name := string([]byte{letters[i/36], letters[i%36]})
+			if want[name] {
+				remove = append(remove, name)
+			} else {
+				put = append(put, Entry{Name: name, Rule: mustParse(t, fmt.Sprintf("Host(`%s.x`) || Path(`/%s`)", name, name))})
+			}
+			want[name] = !want[name]
+		}
+		table = table.Update(remove, put)
+		for name, there := range want {
+			for _, url := range []string{"http://" + name + ".x/", "http://y/" + name} {
+				e := table.Match(exchangetest.Request("GET", url))
+				if (e != nil) != there || there && e.Name != name {
+					t.Fatalf("seed %d: %s: %v", *seed, url, e)
+				}
+			}
+		}
+	}
+}
+
 func (t *tree[V]) best() *item {
 	if t == nil {
 		return nil
 	}
-	if t.top == nil && len(t.kids) > 0 {
+	if t.top == nil && len(t.kids()) > 0 {
 		panic("an empty tree has branches")
 	}
 	return t.top

@@ -10,63 +10,70 @@ import (
 )
 
 // view is a request as the matchers see it. It changes nothing of the exchange. Text that has to be
-// decoded goes to a scratch buffer, which is borrowed only then; every use of it ends the one before.
+// changed to be compared goes to scratch memory, which is borrowed only then.
 type view struct {
 	x *exchange.Exchange
-	// host has no port, no brackets and no dot at its end; case is as received.
-	host    []byte
-	path    []byte
-	scratch *[]byte
+	// fullHost is in lower case and has no port and no brackets; host has no dot at its end either.
+	fullHost, host []byte
+	path           []byte
+	scratch        *scratch
 }
 
-var scratches = sync.Pool{New: func() any { return new([]byte) }}
+// scratch is memory for a host and for other text; every use of text ends the one before.
+type scratch struct{ host, text []byte }
 
+var scratches = sync.Pool{New: func() any { return new(scratch) }}
+
+// newView returns a view, which must be closed.
 func newView(x *exchange.Exchange) view {
-	host := x.Request.Hostname()
-	if n := len(host); n > 0 && host[n-1] == '.' {
-		host = host[:n-1]
+	v := view{x: x, fullHost: x.Request.Hostname(), path: x.Request.Path}
+	for _, c := range v.fullHost {
+		if 'A' <= c && c <= 'Z' {
+			v.lowerHost()
+			break
+		}
 	}
-	return view{x: x, host: host, path: x.Request.Path}
+	v.host = v.fullHost
+	if n := len(v.host); n > 0 && v.host[n-1] == '.' {
+		v.host = v.host[:n-1]
+	}
+	return v
 }
 
-// close gives the scratch buffer back.
+func (v *view) lowerHost() {
+	s := v.borrow()
+	s.host = append(s.host[:0], v.fullHost...)
+	for i, c := range s.host {
+		if 'A' <= c && c <= 'Z' {
+			s.host[i] = c | 0x20
+		}
+	}
+	v.fullHost = s.host
+}
+
+// close gives the scratch memory back.
 func (v *view) close() {
 	if v.scratch != nil {
 		scratches.Put(v.scratch)
 	}
 }
 
-func (v *view) buffer() []byte {
+func (v *view) borrow() *scratch {
 	if v.scratch == nil {
-		v.scratch = scratches.Get().(*[]byte)
+		v.scratch = scratches.Get().(*scratch)
 	}
-	return (*v.scratch)[:0]
+	return v.scratch
 }
 
-// keep remembers the grown buffer.
+// buffer returns scratch memory to append to; what became of it goes to keep.
+func (v *view) buffer() []byte { return v.borrow().text[:0] }
+
 func (v *view) keep(b []byte) []byte {
-	*v.scratch = b
+	v.scratch.text = b
 	return b
 }
 
 func (v *view) client() netip.Addr { return v.x.Client.Unmap().WithZone("") }
-
-// lowerHost is the host as regexps see it: in lower case, a dot at its end included.
-func (v *view) lowerHost() []byte {
-	host := v.x.Request.Hostname()
-	for _, c := range host {
-		if 'A' <= c && c <= 'Z' {
-			b := v.keep(append(v.buffer(), host...))
-			for i, c := range b {
-				if 'A' <= c && c <= 'Z' {
-					b[i] = c | 0x20
-				}
-			}
-			return b
-		}
-	}
-	return host
-}
 
 // decodedPath is the path as regexps see it: all that is not reserved is decoded. RFC 3986 §2.2.
 func (v *view) decodedPath() []byte {
