@@ -94,6 +94,15 @@ func (b *body) Whole() ([]byte, bool) {
 	return b.encoder.out, true
 }
 
+// Waits reports whether there is nothing to give out before the next chunk came.
+func (b *body) Waits() bool {
+	if b.encoder == nil || b.ended || len(b.encoder.out) > 0 && !b.taken {
+		return false
+	}
+	w, ok := b.from.(exchange.Waiter)
+	return ok && w.Waits()
+}
+
 // Close gives the encoder back and closes the body that was compressed.
 func (b *body) Close() error {
 	b.giveBack()

@@ -252,6 +252,29 @@ func TestPlentyIsNotFlushed(t *testing.T) {
 	}
 }
 
+// idle is a body that has nothing to say yet.
+type idle struct{ *exchangetest.Body }
+
+func (idle) Waits() bool { return true }
+
+// The head of a response whose body is long in coming is sent before it.
+func TestHeadsDoNotWait(t *testing.T) {
+	for _, waits := range []bool{true, false} {
+		x := exchangetest.Request("GET", "/", "Accept-Encoding: gzip")
+		build(t, Config{})(exchange.HandlerFunc(func(x *exchange.Exchange) error {
+			x.Response.Status, x.Response.Body, x.Response.Length = 200, exchangetest.Pieces(text), -1
+			if waits {
+				x.Response.Body = idle{exchangetest.Pieces(text)}
+			}
+			return nil
+		})).Handle(x)
+		if got := x.Response.Body.(exchange.Waiter).Waits(); got != waits {
+			t.Errorf("Waits %v", got)
+		}
+		x.Response.Close()
+	}
+}
+
 func TestCutBodies(t *testing.T) {
 	inner := &exchangetest.Body{Pieces: []string{text}, Err: exchange.UpstreamReset}
 	m := build(t, Config{})

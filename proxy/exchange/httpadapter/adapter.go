@@ -147,6 +147,9 @@ func (c *call) Whole() ([]byte, bool) {
 	return c.chunk, true
 }
 
+// Waits reports whether the handler has yet to say more: it flushed the head alone.
+func (c *call) Waits() bool { return len(c.chunk) == 0 && !c.finished }
+
 // Close makes the handler's writes fail, ends its context and waits for it to return, and for
 // whoever it lent the request's body to be done with it.
 func (c *call) Close() error {

@@ -48,6 +48,9 @@ func TestChunksComeAsTheyAreFlushed(t *testing.T) {
 		steps <- "one sent"
 		io.WriteString(w, "two")
 	}, x)
+	if b, ok := x.Response.Body.(exchange.Waiter); !ok || !b.Waits() {
+		t.Error("the head is held back until there is a body")
+	}
 	if x.Response.Status != 200 || x.Response.Length != -1 || len(steps) != 0 {
 		t.Fatalf("%d %d, %d steps before the body was asked for", x.Response.Status, x.Response.Length, len(steps))
 	}
@@ -190,10 +193,11 @@ func TestInterimResponses(t *testing.T) {
 		if r.Header.Get("Expect") != "100-continue" {
 			t.Error("no Expect")
 		}
+		w.WriteHeader(100)
 		body, _ := io.ReadAll(r.Body)
 		w.Write(body)
 	})), x)
-	want := []string{"103 Link: </style.css>\r\n", "100 "}
+	want := []string{"103 Link: </style.css>\r\n", "100 Link: </style.css>\r\n"}
 	if r.Status != 200 || r.Body != "ab" || fmt.Sprint(told.got) != fmt.Sprint(want) {
 		t.Errorf("%d %q, told %q", r.Status, r.Body, told.got)
 	}
@@ -250,6 +254,43 @@ func TestReverseProxy(t *testing.T) {
 	if r.Status != 200 || r.Body != strings.Repeat("5 ", 100) {
 		t.Errorf("%d %q", r.Status, r.Body)
 	}
+}
+
+// silent is a body of a client that sends nothing, until it is closed.
+type silent struct{ reading, closed chan struct{} }
+
+func (s silent) Next() ([]byte, error) { close(s.reading); <-s.closed; return nil, io.ErrClosedPipe }
+func (s silent) Close() error          { close(s.closed); return nil }
+
+// Somebody whom the handler lent the body may still read it when the handler returns, as
+// http.Transport does when a server answers early. The response goes out, and the read is ended.
+func TestBodyStillReadAtTheEnd(t *testing.T) {
+	body := silent{make(chan struct{}), make(chan struct{})}
+	ended := make(chan error, 1)
+	r := exchangetest.Do(httpadapter.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		go func() { _, err := r.Body.Read(make([]byte, 1)); ended <- err }()
+		<-body.reading
+		io.WriteString(w, "early")
+	})), exchangetest.Request("POST", "/", body))
+	if err := <-ended; r.Body != "early" || err == nil {
+		t.Errorf("%q, %v", r.Body, err)
+	}
+}
+
+// A handler that closes the body stops a read of it.
+func TestClosingTheBodyEndsReads(t *testing.T) {
+	body := silent{make(chan struct{}), make(chan struct{})}
+	x := exchangetest.Request("POST", "/", body)
+	handle(t, func(_ http.ResponseWriter, r *http.Request) {
+		ended := make(chan error)
+		go func() { _, err := r.Body.Read(make([]byte, 1)); ended <- err }()
+		<-body.reading
+		r.Body.Close()
+		if err := <-ended; err == nil {
+			t.Error("the read went on")
+		}
+	}, x)
+	x.Response.Close()
 }
 
 func TestWritersBeyondTheEnd(t *testing.T) {

@@ -94,7 +94,7 @@ func (c *call) adopt(r *http.Request) {
 	switch {
 	case r.Body == nil || r.Body == http.NoBody:
 		x.Body, x.Length = nil, 0
-	case r.Body != io.ReadCloser(c.body) || c.body.touched():
+	case r.Body != io.ReadCloser(c.body) || c.body.read.Load():
 		x.Body, x.Length = &readerBody{reader: r.Body}, r.ContentLength
 	}
 }
@@ -129,6 +129,9 @@ func (c *call) send(w http.ResponseWriter, r *http.Request, response *exchange.R
 	}
 	_, whole := exchange.WholeOf(response.Body)
 	controller := http.NewResponseController(w)
+	if b, ok := response.Body.(exchange.Waiter); ok && b.Waits() {
+		controller.Flush()
+	}
 	for {
 		chunk, err := response.Body.Next()
 		if err == io.EOF {

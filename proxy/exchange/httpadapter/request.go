@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strconv"
 	"sync"
+	"sync/atomic"
 
 	"github.com/pergola-mesh/pergola/proxy/exchange"
 )
@@ -42,7 +43,7 @@ func (c *call) newRequest(ctx context.Context) *http.Request {
 				request.TransferEncoding = []string{"chunked"}
 			}
 		}
-		c.body = &requestBody{x: c.x, reader: exchange.NewReader(r.Body), trailer: request.Trailer}
+		c.body = &requestBody{from: r.Body, x: c.x, reader: exchange.NewReader(r.Body), trailer: request.Trailer}
 		request.Body = c.body
 	}
 	return request.WithContext(ctx)
@@ -91,28 +92,24 @@ func copyHeader(h http.Header, from *exchange.Header, prefix string) {
 // requestBody is a request's body for the handler and whoever it lends it to, until the handler has
 // returned.
 type requestBody struct {
+	from   exchange.Body
+	closed atomic.Bool
+	read   atomic.Bool // some of it was
+
 	mu      sync.Mutex
 	x       *exchange.Exchange // nil once the handler has returned
 	reader  io.Reader
 	trailer http.Header // to be filled at the end; nil when there can be none
-	closed  bool
-	read    bool // some of it was
 }
 
-// Read reads the body; it first asks a client that waits to be asked. RFC 9110 §10.1.1.
+// Read reads the body.
 func (b *requestBody) Read(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.closed || b.x == nil {
+	if b.closed.Load() || b.x == nil {
 		return 0, http.ErrBodyReadAfterClose
 	}
-	if b.x.Request.Continue && b.x.Informer != nil {
-		b.x.Request.Continue = false
-		if err := b.x.Informer.Inform(http.StatusContinue, &exchange.Header{}); err != nil {
-			return 0, err
-		}
-	}
-	b.read = true
+	b.read.Store(true)
 	n, err := b.reader.Read(p)
 	if err == io.EOF && b.trailer != nil {
 		copyHeader(b.trailer, &b.x.Request.Trailer, "")
@@ -121,23 +118,20 @@ func (b *requestBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Close makes reads fail. What the client has yet to send is the codec's business.
+// Close makes reads fail, one that is under way included. What the client has yet to send is the
+// codec's business otherwise.
 func (b *requestBody) Close() error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.closed = true
+	b.closed.Store(true)
+	if !b.mu.TryLock() {
+		return b.from.Close()
+	}
+	b.mu.Unlock()
 	return nil
 }
 
-// touched reports whether the handler read some of the body.
-func (b *requestBody) touched() bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.read
-}
-
-// end lets go of the exchange.
+// end lets go of the exchange, and stops whoever still reads.
 func (b *requestBody) end() {
+	b.Close()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.x, b.reader = nil, nil
