@@ -12,6 +12,7 @@ import (
 	"github.com/pergola-mesh/pergola/middlewares/basicauth"
 	"github.com/pergola-mesh/pergola/middlewares/chain"
 	"github.com/pergola-mesh/pergola/middlewares/compress"
+	"github.com/pergola-mesh/pergola/middlewares/contenttype"
 	errorpages "github.com/pergola-mesh/pergola/middlewares/errors"
 	"github.com/pergola-mesh/pergola/middlewares/headers"
 	"github.com/pergola-mesh/pergola/middlewares/ipallowlist"
@@ -31,6 +32,7 @@ var catalogue = []kind{
 	addWith("basicAuth", func(e Env, c basicauth.Config) (exchange.Middleware, error) { return basicauth.New(c, e.ReadFile) }),
 	addWith("chain", func(e Env, c chain.Config) (exchange.Middleware, error) { return chain.New(c, e.Middleware) }),
 	add("compress", compress.New),
+	add("contentType", contenttype.New),
 	addWith("errors", func(e Env, c errorpages.Config) (exchange.Middleware, error) { return errorpages.New(c, e.Service) }),
 	add("headers", headers.New),
 	add("ipAllowList", ipallowlist.New),
@@ -45,7 +47,7 @@ var catalogue = []kind{
 }
 
 // notBuilt are Traefik's kinds that this build does not have.
-var notBuilt = strings.Fields("buffering circuitBreaker contentType digestAuth encodedCharacters " +
+var notBuilt = strings.Fields("buffering circuitBreaker digestAuth encodedCharacters " +
 	"forwardAuth grpcWeb inFlightReq passTLSClientCert plugin rateLimit")
 
 // Env is what middlewares are built with.
