@@ -27,7 +27,8 @@ func Handler(h http.Handler) exchange.Handler {
 }
 
 // Middleware makes a net/http middleware one of exchanges. What follows it is shown to it as an
-// http.Handler, which it may call once, with the request or a copy of it, before it returns.
+// http.Handler, which it may call once, with the request or a copy of it, before it returns. One that
+// returns while another goroutine of it is in there, as http.TimeoutHandler does, is waited for.
 func Middleware(m func(http.Handler) http.Handler) exchange.Middleware {
 	return func(next exchange.Handler) exchange.Handler { return Handler(m(nextHandler{next})) }
 }
@@ -95,6 +96,7 @@ func (c *call) run(h http.Handler, request *http.Request) {
 		case v != nil:
 			err = exchange.Internal.Withf("http handler panicked: %v\n%s", v, debug.Stack())
 		}
+		c.w.leave()
 		c.following.Wait()
 		c.w.finish(err)
 		if c.body != nil {

@@ -19,10 +19,9 @@ type nextHandler struct{ next exchange.Handler }
 // response to w. An error becomes a response here: net/http knows no other way to tell.
 func (n nextHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := callOf(w, r)
-	if c == nil || c.w.committed {
-		panic(errors.New("httpadapter: next called with another request's context, or after the response began"))
+	if c == nil || !c.w.enter() {
+		panic(errors.New("httpadapter: next called with another request's context, after the response began, or after the middleware returned"))
 	}
-	c.following.Add(1)
 	defer c.following.Done()
 	x := c.x
 	c.adopt(r)

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/pergola-mesh/pergola/proxy/exchange"
 	"github.com/pergola-mesh/pergola/proxy/exchange/exchangetest"
@@ -176,6 +178,47 @@ func TestNextMisused(t *testing.T) {
 			t.Errorf("%s: %v %v", name, r.Err, r.Cut)
 		}
 	}
+}
+
+// What runs beyond the middleware's return must be over before the exchange is.
+func TestTimeoutHandler(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ended := false
+		slow := exchange.HandlerFunc(func(x *exchange.Exchange) error {
+			time.Sleep(time.Second)
+			x.Respond(200, "text/plain", []byte("slow"))
+			ended = true
+			return nil
+		})
+		m := httpadapter.Middleware(func(next http.Handler) http.Handler {
+			return http.TimeoutHandler(next, time.Second/10, "too late")
+		})
+		r := exchangetest.Do(m(slow), exchangetest.Request("GET", "/"))
+		if r.Status != 503 || r.Body != "too late" || !ended {
+			t.Errorf("%d %q, ended %v", r.Status, r.Body, ended)
+		}
+		m = httpadapter.Middleware(func(next http.Handler) http.Handler {
+			return http.TimeoutHandler(next, time.Hour, "too late")
+		})
+		if r := exchangetest.Do(m(slow), exchangetest.Request("GET", "/")); r.Status != 200 || r.Body != "slow" {
+			t.Errorf("%d %q", r.Status, r.Body)
+		}
+	})
+}
+
+func TestNextAfterTheEnd(t *testing.T) {
+	var late func()
+	m := wrap(func(next http.Handler, w http.ResponseWriter, r *http.Request) {
+		late = func() { next.ServeHTTP(w, r) }
+	})
+	backend := &exchangetest.Backend{}
+	exchangetest.Do(m(backend), exchangetest.Request("GET", "/"))
+	defer func() {
+		if recover() == nil || backend.Calls > 0 {
+			t.Errorf("%d calls", backend.Calls)
+		}
+	}()
+	late()
 }
 
 func TestNested(t *testing.T) {

@@ -26,6 +26,7 @@ type writer struct {
 	mu     sync.Mutex
 	call   *call
 	header http.Header
+	head   bool // the client asked for the head only: the body is only counted
 
 	status    int         // 0 until WriteHeader
 	sent      http.Header // as it was at WriteHeader
@@ -34,11 +35,12 @@ type writer struct {
 	memory    *[bufferSize]byte // what buffer lives in; nil once given back
 	buffer    []byte
 	committed bool // the response has its head
-	over      bool // the handler returned, or hijacked
+	left      bool // the handler returned: nobody may begin anything
+	over      bool // the response is concluded, or another's
 }
 
 func newWriter(c *call) *writer {
-	w := &writer{call: c, header: http.Header{}, memory: buffers.Get().(*[bufferSize]byte), declared: -1}
+	w := &writer{call: c, header: http.Header{}, head: c.x.Request.Method == http.MethodHead, memory: buffers.Get().(*[bufferSize]byte), declared: -1}
 	w.buffer = w.memory[:0]
 	return w
 }
@@ -107,7 +109,7 @@ func (w *writer) Write(p []byte) (int, error) {
 	if w.written += int64(len(p)); w.declared >= 0 && w.written > w.declared {
 		return 0, http.ErrContentLength
 	}
-	if w.isHead() {
+	if w.head {
 		w.buffer = append(w.buffer, p[:min(len(p), sniffLen-min(len(w.buffer), sniffLen))]...)
 		return len(p), nil
 	}
@@ -128,9 +130,6 @@ func (w *writer) Write(p []byte) (int, error) {
 	}
 	return len(p), nil
 }
-
-// isHead reports whether the body is only to be counted.
-func (w *writer) isHead() bool { return w.call.x.Request.Method == http.MethodHead }
 
 // WriteString is Write of a string.
 func (w *writer) WriteString(s string) (int, error) { return w.Write([]byte(s)) }
@@ -160,11 +159,11 @@ func (w *writer) FlushError() error {
 	}
 	if !w.committed {
 		w.commit(nil)
-		if w.isHead() || len(w.buffer) == 0 {
+		if w.head || len(w.buffer) == 0 {
 			return w.call.hand(nil)
 		}
 	}
-	if w.isHead() {
+	if w.head {
 		return nil
 	}
 	return w.flush()
@@ -206,7 +205,25 @@ func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return conn, bufio.NewReadWriter(bufio.NewReader(conn), bufio.NewWriter(conn)), nil
 }
 
-// finish is told that the handler returned; err is why it should not have.
+// enter reports whether the next handler may be run, and counts it among those waited for.
+func (w *writer) enter() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.left || w.committed {
+		return false
+	}
+	w.call.following.Add(1)
+	return true
+}
+
+// leave is told that the handler returned.
+func (w *writer) leave() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.left = true
+}
+
+// finish is told that nothing of the handler goes on; err is why it should not have.
 func (w *writer) finish(err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -233,12 +250,12 @@ func (w *writer) conclude() {
 		w.fix(http.StatusOK)
 	}
 	if !w.committed {
-		if _, set := w.sent["Content-Length"]; !set && bodyAllowed(w.status) && !w.hasTrailers() && (!w.isHead() || w.written > 0) {
+		if _, set := w.sent["Content-Length"]; !set && bodyAllowed(w.status) && !w.hasTrailers() && (!w.head || w.written > 0) {
 			w.declared = w.written
 		}
 		w.commit(nil)
 	}
-	if w.isHead() || !bodyAllowed(w.status) {
+	if w.head || !bodyAllowed(w.status) {
 		return
 	}
 	w.call.chunk = w.buffer
