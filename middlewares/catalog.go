@@ -36,7 +36,10 @@ var catalogue = []kind{
 	addWith("errors", func(e Env, c errorpages.Config) (exchange.Middleware, error) { return errorpages.New(c, e.Service) }),
 	add("headers", headers.New),
 	add("ipAllowList", ipallowlist.New),
-	add("ipWhiteList", ipallowlist.New), // the name until v3
+	addWith("ipWhiteList", func(e Env, c ipallowlist.Config) (exchange.Middleware, error) {
+		e.Logger.Warn("ipWhiteList is the old name of ipAllowList: use that one")
+		return ipallowlist.New(c)
+	}),
 	add("redirectRegex", redirectregex.New),
 	add("redirectScheme", redirectscheme.New),
 	add("replacePath", replacepath.New),

@@ -1,6 +1,7 @@
 package middlewares
 
 import (
+	"log/slog"
 	"os"
 	"reflect"
 	"slices"
@@ -44,6 +45,15 @@ func TestErrorsNameTheKind(t *testing.T) {
 	_, err = New(testEnv(nil), "addPrefix", map[string]any{"prefx": "/a"})
 	if err == nil || !strings.Contains(err.Error(), "prefx") {
 		t.Errorf("an unknown key gives %v", err)
+	}
+}
+
+func TestOldNames(t *testing.T) {
+	var log strings.Builder
+	env := testEnv(nil)
+	env.Logger = slog.New(slog.NewTextHandler(&log, nil))
+	if _, err := New(env, "ipwhitelist", map[string]any{"sourceRange": []any{"10.0.0.0/8"}}); err != nil || !strings.Contains(log.String(), "use that one") {
+		t.Errorf("%v, logged %q", err, log.String())
 	}
 }
 

@@ -3,6 +3,7 @@ package middlewares
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"strconv"
 	"strings"
@@ -92,7 +93,8 @@ func exampleMiddleware(t *testing.T, kind, text string) exchange.Middleware {
 // testEnv decodes as the gateway does. Its services answer with their name and the URI they got.
 func testEnv(files map[string]string) Env {
 	return Env{
-		Name: "test@file",
+		Name:   "test@file",
+		Logger: slog.New(slog.DiscardHandler),
 		Decode: func(raw map[string]any, target any) error {
 			var errs []error
 			for _, problem := range load.Decode(raw, target) {
