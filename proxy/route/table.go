@@ -6,7 +6,7 @@ import "github.com/pergola-mesh/pergola/proxy/exchange"
 type Entry struct {
 	// Name is the qualified name of the router, unique in a table.
 	Name string
-	Rule *Rule
+	Rule *Rule // never nil
 	// Priority is what comes first: the higher. Zero stands for Rule.Priority().
 	Priority int
 	// Rank decides between equal priorities: the lower comes first, then the name.
