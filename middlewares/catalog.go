@@ -13,6 +13,7 @@ import (
 	"github.com/pergola-mesh/pergola/middlewares/chain"
 	"github.com/pergola-mesh/pergola/middlewares/compress"
 	"github.com/pergola-mesh/pergola/middlewares/contenttype"
+	"github.com/pergola-mesh/pergola/middlewares/digestauth"
 	"github.com/pergola-mesh/pergola/middlewares/encodedcharacters"
 	errorpages "github.com/pergola-mesh/pergola/middlewares/errors"
 	"github.com/pergola-mesh/pergola/middlewares/headers"
@@ -34,6 +35,7 @@ var catalogue = []kind{
 	addWith("chain", func(e Env, c chain.Config) (exchange.Middleware, error) { return chain.New(c, e.Middleware) }),
 	add("compress", compress.New),
 	add("contentType", contenttype.New),
+	addWith("digestAuth", func(e Env, c digestauth.Config) (exchange.Middleware, error) { return digestauth.New(c, e.ReadFile) }),
 	add("encodedCharacters", encodedcharacters.New),
 	addWith("errors", func(e Env, c errorpages.Config) (exchange.Middleware, error) { return errorpages.New(c, e.Service) }),
 	add("headers", headers.New),
@@ -52,7 +54,7 @@ var catalogue = []kind{
 }
 
 // notBuilt are Traefik's kinds that this build does not have.
-var notBuilt = strings.Fields("buffering circuitBreaker digestAuth " +
+var notBuilt = strings.Fields("buffering circuitBreaker " +
 	"forwardAuth grpcWeb inFlightReq passTLSClientCert plugin rateLimit")
 
 // Env is what middlewares are built with.
