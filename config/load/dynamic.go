@@ -7,6 +7,8 @@ import (
 	"reflect"
 	"strings"
 
+	"gopkg.in/yaml.v3"
+
 	"github.com/pergola-mesh/pergola/config/dynamic"
 )
 
@@ -31,6 +33,7 @@ func DynamicFile(source string, content []byte, format Format) (*dynamic.Configu
 // concurrent use.
 type Objects struct {
 	known map[string]object
+	last  *outline // nil when there is none
 }
 
 // object is a decoded object and the digest of the tree it came from.
@@ -40,9 +43,14 @@ type object struct {
 }
 
 // Decode decodes a version, as [DynamicFile] does. A version that cannot be read as a whole leaves
-// what is known from the one before.
+// what is known from the one before. content must not be written to afterwards.
 func (o *Objects) Decode(source string, content []byte, format Format) Decoded {
-	root, err := Parse(source, content, format)
+	if format == YAML {
+		if d, ok := o.edited(source, content); ok {
+			return d
+		}
+	}
+	root, doc, err := parseDynamic(source, content, format)
 	if err != nil {
 		p := dynamic.Problem{Source: source, Message: err.Error()}
 		var syntax *SyntaxError
@@ -56,8 +64,24 @@ func (o *Objects) Decode(source string, content []byte, format Format) Decoded {
 		Decoded: Decoded{Config: &dynamic.Configuration{}, Places: map[string]Place{}},
 	}
 	v.sections(root)
-	o.known = v.known
+	o.known, o.last = v.known, nil
+	if doc != nil {
+		o.last = outlineOf(source, content, doc, v.Decoded)
+	}
 	return v.Decoded
+}
+
+// parseDynamic is Parse; of YAML it returns the document's node too.
+func parseDynamic(source string, content []byte, format Format) (*Tree, *yaml.Node, error) {
+	if format != YAML {
+		root, err := Parse(source, content, format)
+		return root, nil, err
+	}
+	content, err := plain(content)
+	if err != nil {
+		return nil, nil, err
+	}
+	return readYAML(source, content, 0)
 }
 
 // version is one version of a source on its way to becoming a Configuration.
@@ -129,11 +153,10 @@ func (v *version) kinds(section *Tree, name string, into reflect.Value) {
 
 func (v *version) named(t *Tree, kind string, into reflect.Value) {
 	id, name := kind+"."+t.Name, reflect.ValueOf(t.Name)
+	fault := nameFault(t.Name)
 	switch {
-	case t.Name == "":
-		v.problem(t, kind, "holds an object without a name")
-	case strings.Contains(t.Name, "@"):
-		v.problem(t, id, "a name must not hold @, which stands before the provider in references")
+	case fault != "":
+		v.problem(t, id, "%s", fault)
 	case v.Places[id] != Place{}:
 		v.problem(t, id, "declared twice; the first, on line %d, is used", v.Places[id].Line)
 	default:
@@ -142,6 +165,17 @@ func (v *version) named(t *Tree, kind string, into reflect.Value) {
 			into.SetMapIndex(name, obj)
 		}
 	}
+}
+
+// nameFault says what is wrong with an object's name, if anything is.
+func nameFault(name string) string {
+	switch {
+	case name == "":
+		return "an object needs a name"
+	case strings.Contains(name, "@"):
+		return "a name must not hold @, which stands before the provider in references"
+	}
+	return ""
 }
 
 // object decodes one object, or finds that it is what it was.

@@ -51,9 +51,9 @@ const maxDepth = 200
 
 // Parse reads a document. The root is a Map, empty for an empty text. The error is a *SyntaxError.
 func Parse(source string, content []byte, format Format) (*Tree, error) {
-	content = bytes.TrimPrefix(content, []byte("\ufeff"))
-	if i := invalidUTF8(content); i >= 0 {
-		return nil, &SyntaxError{Line: 1 + bytes.Count(content[:i], []byte("\n")), Message: "the text is not UTF-8"}
+	content, err := plain(content)
+	if err != nil {
+		return nil, err
 	}
 	switch format {
 	case TOML:
@@ -65,6 +65,15 @@ func Parse(source string, content []byte, format Format) (*Tree, error) {
 	default:
 		return nil, &SyntaxError{Message: fmt.Sprintf("unknown format %q: use toml, yaml or json", format)}
 	}
+}
+
+// plain takes off a byte order mark and refuses what is not UTF-8.
+func plain(content []byte) ([]byte, error) {
+	content = bytes.TrimPrefix(content, []byte("\ufeff"))
+	if i := invalidUTF8(content); i >= 0 {
+		return nil, &SyntaxError{Line: 1 + bytes.Count(content[:i], []byte("\n")), Message: "the text is not UTF-8"}
+	}
+	return content, nil
 }
 
 func invalidUTF8(b []byte) int {

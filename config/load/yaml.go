@@ -16,36 +16,44 @@ import (
 const maxAliased = 200_000
 
 func parseYAML(source string, content []byte) (*Tree, error) {
+	root, _, err := readYAML(source, content, 0)
+	return root, err
+}
+
+// readYAML returns the document as a tree and as the node it was built from, which is nil for an empty
+// text. above is the number of lines that come before content.
+func readYAML(source string, content []byte, above int) (*Tree, *yaml.Node, error) {
 	dec := yaml.NewDecoder(bytes.NewReader(content))
 	var doc, more yaml.Node
 	switch err := dec.Decode(&doc); {
 	case errors.Is(err, io.EOF):
-		return &Tree{Kind: Map, Place: Place{Source: source}}, nil
+		return &Tree{Kind: Map, Place: Place{Source: source}}, nil, nil
 	case err != nil:
-		return nil, yamlError(err)
+		return nil, nil, yamlError(err)
 	}
 	if err := dec.Decode(&more); err == nil {
-		return nil, &SyntaxError{Line: more.Line, Message: "a second YAML document: put it in a file of its own"}
+		return nil, nil, &SyntaxError{Line: more.Line, Message: "a second YAML document: put it in a file of its own"}
 	} else if !errors.Is(err, io.EOF) {
-		return nil, yamlError(err)
+		return nil, nil, yamlError(err)
 	}
 
-	b := yamlBuilder{source: source, open: map[*yaml.Node]bool{}}
+	b := yamlBuilder{source: source, above: above, open: map[*yaml.Node]bool{}}
 	root, err := b.tree("", doc.Content[0], 0)
 	switch {
 	case err != nil:
-		return nil, err
+		return nil, nil, err
 	case root.Kind == Null:
 		root.Kind = Map
 	case root.Kind != Map:
-		return nil, &SyntaxError{Line: root.Line, Message: "the document must be a map of keys"}
+		return nil, nil, &SyntaxError{Line: root.Line, Message: "the document must be a map of keys"}
 	}
-	return root, nil
+	return root, &doc, nil
 }
 
 // yamlBuilder turns YAML nodes into a tree; it resolves aliases and merge keys.
 type yamlBuilder struct {
 	source  string
+	above   int                 // lines before the text
 	open    map[*yaml.Node]bool // aliased nodes being expanded
 	aliased int
 }
@@ -59,7 +67,7 @@ func (b *yamlBuilder) tree(name string, n *yaml.Node, depth int) (*Tree, error) 
 			return nil, &SyntaxError{Line: n.Line, Message: "aliases expand to too much"}
 		}
 	}
-	t := &Tree{Name: name, Place: Place{Source: b.source, Line: n.Line}}
+	t := &Tree{Name: name, Place: Place{Source: b.source, Line: b.above + n.Line}}
 	switch n.Kind {
 	case yaml.AliasNode:
 		if b.open[n.Alias] {
@@ -116,7 +124,7 @@ func (b *yamlBuilder) pairs(t *Tree, n *yaml.Node, depth int) error {
 		if err != nil {
 			return err
 		}
-		c.Line = key.Line
+		c.Line = b.above + key.Line
 		t.Children = append(t.Children, c)
 	}
 	stated := make(map[string]bool, len(t.Children))
