@@ -66,6 +66,7 @@ func (c *requestCopy) send(h exchange.Handler, content *shared) {
 			scope.Observe(x)
 		}
 	}
+	x.Free()
 }
 
 // shared is a body that several copies send; the last gives it back to the ledger.

@@ -90,19 +90,19 @@ func (f *failover) Handle(x *exchange.Exchange) error {
 		x.ResetResponse()
 		return f.fall(x)
 	}
-	defer func() { x.Request.Body = body }()
 	t := &tape{body: body, limit: f.maxBody, keepOpen: true}
 	x.Request.Body = t
 	err := f.main.Handler.Handle(x)
-	if !f.insufficient(x, err) {
+	if !f.insufficient(x, err) || !t.hold() {
+		// The server may still be reading t, which from now on is like body itself.
 		t.stop()
 		return err
 	}
+	x.ResetResponse() // now nobody reads t
 	again, ok := t.rewind(x.Request.Trailer.Len() > 0)
-	if !ok {
-		return err
+	if x.Request.Body = body; !ok {
+		return exchange.ClientAbort.Withf("the request's body ended early")
 	}
-	x.ResetResponse()
 	x.Request.Body = again
 	return f.fall(x)
 }

@@ -53,6 +53,20 @@ func TestRecordOfAnExchange(t *testing.T) {
 	})
 }
 
+// A panic is the codec's to handle; the server is not taken for busy afterwards.
+func TestPanicLeavesNothingInFlight(t *testing.T) {
+	b := newBench(t)
+	s := b.balancer("web@file", LoadBalancer{Servers: servers("a")})
+	b.pools.server("http://a").set(func(*exchange.Exchange) error { panic("fault") })
+	func() {
+		defer func() { recover() }()
+		s.Handle(exchangetest.Request("GET", "/"))
+	}()
+	if n := s.Servers()[0].InFlight; n != 0 {
+		t.Errorf("%d in flight", n)
+	}
+}
+
 type fakeScopes struct{}
 
 type fakeScope string

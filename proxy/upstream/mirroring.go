@@ -110,13 +110,10 @@ func (m *mirroring) Handle(x *exchange.Exchange) error {
 
 // record sends x to the main service and launches the copies with what that read as the body.
 func (m *mirroring) record(x *exchange.Exchange, copies []*requestCopy) error {
-	body := x.Request.Body
-	t := &tape{body: body, limit: m.maxBody, ledger: &m.ledger}
+	t := &tape{body: x.Request.Body, limit: m.maxBody, ledger: &m.ledger}
+	// It stays there: the server may still be reading it when Handle has returned.
 	x.Request.Body = t
-	defer func() {
-		x.Request.Body = body
-		t.stop()
-	}()
+	defer t.stop()
 	err := m.main.Handler.Handle(x)
 	if x.Life.Err() != nil {
 		return err

@@ -85,10 +85,9 @@ func TestMirrorGetsTheRequest(t *testing.T) {
 					parts = append(parts, c.body)
 				}
 				x := exchangetest.Request("POST", "/p?q", parts...)
-				body := x.Request.Body
-				whole, _ := exchange.WholeOf(body)
+				whole, _ := exchange.WholeOf(x.Request.Body)
 				r := exchangetest.Do(s, x)
-				if r.Status != 201 || x.Request.Body != body {
+				if r.Status != 201 {
 					t.Errorf("%d %v", r.Status, r.Err)
 				}
 				// What the exchange held is gone now.

@@ -39,7 +39,7 @@ func (l *loadBalancer) Handle(x *exchange.Exchange) error {
 func (l *loadBalancer) try(x *exchange.Exchange, i int) (int, error) {
 	body := x.Request.Body
 	whole, isWhole := exchange.WholeOf(body)
-	if repeatable := body != nil && isWhole && x.Request.Idempotent(); repeatable {
+	if repeatable := body != nil && isWhole && !x.Request.Continue && x.Request.Idempotent(); repeatable {
 		// What the server's connection consumes, or closes, is then not the original.
 		x.Request.Body = exchange.NewBytes(whole)
 		defer func() { x.Request.Body = body }()
@@ -96,18 +96,23 @@ func (l *loadBalancer) mayRetry(x *exchange.Exchange, err error, body exchange.B
 }
 
 // send sends x to member i and keeps the accounts.
-func (l *loadBalancer) send(x *exchange.Exchange, i int) error {
+func (l *loadBalancer) send(x *exchange.Exchange, i int) (err error) {
 	e := l.members[i].endpoint
 	x.Record.Endpoint, x.Record.Sent = e.scope, false
 	x.Record.Attempts++
 	e.load.Begin()
+	answered := false
+	defer func() {
+		if !answered { // after a panic as well
+			e.Release()
+		}
+	}()
 	start := clock.Now()
-	err := e.handler.Handle(x)
+	err = e.handler.Handle(x)
 	now := clock.Now()
 	x.Record.UpstreamDuration = now - start
 	if err != nil {
 		x.Record.UpstreamStatus = 0
-		e.Release()
 		if serversFault(err) && x.Life.Err() == nil {
 			e.failed(l.passive)
 		}
@@ -115,7 +120,7 @@ func (l *loadBalancer) send(x *exchange.Exchange, i int) error {
 	}
 	status := x.Response.Status
 	x.Record.UpstreamStatus = status
-	x.Response.Releaser = e
+	x.Response.Releaser, answered = e, true
 	if l.timed {
 		e.load.Observe(now, now-start)
 	}

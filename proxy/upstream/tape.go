@@ -15,18 +15,23 @@ type tape struct {
 	body   exchange.Body
 	limit  int64   // in bytes; -1 for none
 	ledger *ledger // what is kept counts there; nil for nowhere
-	// keepOpen ignores Close, for the rest of body to be read by someone else.
+	// keepOpen has Close end the reading of the tape only, for the rest of body to be read by someone
+	// else. A read that waits for the client goes on until that sends more, and is kept.
 	keepOpen bool
 
-	mu    sync.Mutex
-	kept  []byte
-	lost  bool // kept is not all that was read
-	ended bool
-	off   bool // nobody wants kept any more
+	mu     sync.Mutex
+	kept   []byte
+	lost   bool // kept is not all that was read
+	ended  bool
+	closed bool // with keepOpen
+	off    bool // nobody wants kept any more
 }
 
 // Next returns the body's next bytes.
 func (t *tape) Next() ([]byte, error) {
+	if t.isClosed() {
+		return nil, io.ErrClosedPipe
+	}
 	p, err := t.body.Next()
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -48,12 +53,19 @@ func (t *tape) Whole() ([]byte, bool) { return exchange.WholeOf(t.body) }
 // Close closes the body once nobody else may want it.
 func (t *tape) Close() error {
 	t.mu.Lock()
-	keep := t.keepOpen && !t.off
+	t.closed = t.keepOpen && !t.off
+	closed := t.closed
 	t.mu.Unlock()
-	if keep {
+	if closed {
 		return nil
 	}
 	return t.body.Close()
+}
+
+func (t *tape) isClosed() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.closed
 }
 
 // lose forgets what was kept. The mutex is held.
@@ -85,8 +97,17 @@ func (t *tape) take() ([]byte, bool) {
 	return t.kept, true
 }
 
-// rewind returns the body from its beginning: what was read, and then the rest; false when that was too
-// much to keep. Nobody else reads the tape any more. Trailers says that the body came with some.
+// hold reports whether all that was read is kept, and has what is still read kept whatever its length:
+// the reader is about to be stopped.
+func (t *tape) hold() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.limit = -1
+	return !t.lost
+}
+
+// rewind returns the body from its beginning: what was read, and then the rest; false when that cannot
+// be had. Nobody else reads the tape any more. Trailers says that the body came with some.
 func (t *tape) rewind(trailers bool) (exchange.Body, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -123,7 +144,6 @@ func (r *rewound) Next() ([]byte, error) {
 
 // Close closes the rest.
 func (r *rewound) Close() error {
-	r.kept = nil
 	if r.rest == nil {
 		return nil
 	}

@@ -16,7 +16,7 @@ import (
 
 func TestTransportHash(t *testing.T) {
 	plain := func() *Transport { return &Transport{DialTimeout: time.Second, TLS: TLS{RootCAs: []string{"x"}}} }
-	if plain().Hash() != plain().Hash() {
+	if one, two := plain(), plain(); one.Hash() != two.Hash() {
 		t.Error("the same settings have two hashes")
 	}
 	seen := map[string]int{plain().Hash(): -1}
