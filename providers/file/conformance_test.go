@@ -44,7 +44,7 @@ func (f *routersFile) Set(routers map[string]string) {
 func (f *routersFile) Break() { replace(f.t, f.path, "http: [") }
 
 // replace renames a new file over path.
-func replace(t *testing.T, path, content string) {
+func replace(t testing.TB, path, content string) {
 	t.Helper()
 	beside := filepath.Join(filepath.Dir(path), ".new")
 	write(t, beside, content)
@@ -53,7 +53,7 @@ func replace(t *testing.T, path, content string) {
 	}
 }
 
-func write(t *testing.T, path, content string) {
+func write(t testing.TB, path, content string) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		t.Fatal(err)

@@ -21,11 +21,14 @@ func merge(files map[string]*file, problems []dynamic.Problem) dynamic.Update {
 	}
 	for _, path := range slices.Sorted(maps.Keys(files)) {
 		m.file = files[path]
+		if good := m.file.good; len(files) == 1 && good.Config != nil { // nothing to put together
+			m.Config, m.Places = good.Config, good.Places
+		}
 		if m.file.fault != nil {
 			m.Problems = append(m.Problems, *m.file.fault)
 		}
 		m.Problems = append(m.Problems, m.file.good.Problems...)
-		if c := m.file.good.Config; c != nil {
+		if c := m.file.good.Config; c != nil && c != m.Config {
 			m.config(c)
 		}
 	}
