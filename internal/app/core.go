@@ -2,8 +2,10 @@ package app
 
 import (
 	"log/slog"
+	"time"
 
 	"github.com/pergola-mesh/pergola/config/static"
+	"github.com/pergola-mesh/pergola/dashboard/api"
 	"github.com/pergola-mesh/pergola/gateway"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
 	"github.com/pergola-mesh/pergola/proxy/exchange/httpadapter"
@@ -33,7 +35,7 @@ func newCore(c *static.Configuration, logger *slog.Logger) (*core, error) {
 	k.builder, k.first = snapshot.NewBuilder(snapshot.Options{
 		EntryPoints:     c.EntryPoints,
 		Precedence:      c.Providers.Precedence,
-		Services:        k.services(c, logger),
+		Services:        k.services(c),
 		Internal:        gateway.InternalRouters(c),
 		Transport:       &c.ServersTransport,
 		Upstreams:       k.servers,
@@ -48,7 +50,7 @@ func newCore(c *static.Configuration, logger *slog.Logger) (*core, error) {
 }
 
 // services are the gateway's own services, as far as the configuration turns them on.
-func (k *core) services(c *static.Configuration, logger *slog.Logger) map[string]exchange.Handler {
+func (k *core) services(c *static.Configuration) map[string]exchange.Handler {
 	services := map[string]exchange.Handler{}
 	if c.Ping != nil {
 		k.ping = &gateway.Ping{Terminating: c.Ping.TerminatingStatusCode}
@@ -56,6 +58,17 @@ func (k *core) services(c *static.Configuration, logger *slog.Logger) map[string
 	}
 	if c.Metrics != nil && c.Metrics.Prometheus != nil {
 		services["prometheus"] = httpadapter.Handler(k.metrics.Handler())
+	}
+	if c.API != nil {
+		services["api"] = httpadapter.Handler(api.New(api.Options{
+			View:     func() *snapshot.View { return k.live.Snapshot().View() },
+			BasePath: c.API.BasePath, Debug: c.API.Debug, Dashboard: c.API.Dashboard,
+			Version: api.Version{Version: version, Codename: "pergola", StartDate: time.Now(), Commit: commitText(),
+				BuildDate: date, DisableDashboardAd: c.API.DisableDashboardAd, DashboardName: c.API.DashboardName},
+		}))
+		if c.API.Dashboard {
+			services["dashboard"] = services["api"]
+		}
 	}
 	return services
 }
