@@ -26,6 +26,7 @@ func (k *call) startPump(body []byte, whole bool) {
 	go func() {
 		defer close(p.done)
 		defer p.u.sending.enter(idle)
+		defer p.rescue()
 		if p.u.conn.Write2(k.out, body) != nil {
 			return
 		}
@@ -47,9 +48,11 @@ func (p *pump) run() {
 			break
 		}
 		if err != nil {
-			p.err.Store(&err)
-			p.u.interrupt() // whoever waits for the answer waits in vain
+			p.fail(err)
 			return
+		}
+		if len(chunk) == 0 {
+			continue // as a chunk it would be the end
 		}
 		if chunked {
 			frame = appendChunkHead(frame, len(chunk))
@@ -71,6 +74,19 @@ func (p *pump) run() {
 		}
 	}
 	p.ok = true
+}
+
+// fail notes that the body could not be had: whoever waits for the answer waits in vain.
+func (p *pump) fail(err error) {
+	p.err.Store(&err)
+	p.u.interrupt()
+}
+
+// rescue makes a failure of a panic in the body, which a middleware may have wrapped.
+func (p *pump) rescue() {
+	if r := recover(); r != nil {
+		p.fail(exchange.Internal.Withf("panic in a request body: %v\n%s", r, stack()))
+	}
 }
 
 // failure is why the body could not be had.

@@ -19,8 +19,8 @@ type requestBody struct {
 	count atomic.Int64 // bytes handed out
 	// touched says that somebody has begun to read.
 	touched atomic.Bool
-	// closed says that nobody wants the rest: reads are interrupted.
-	closed atomic.Bool
+	// closed says that nobody wants the rest, interrupted that a read of it was.
+	closed, interrupted atomic.Bool
 }
 
 func (b *requestBody) begin(c *conn1, buf []byte, base, w int, mode bodyMode, length int64, trailer *exchange.Header) {
@@ -28,6 +28,7 @@ func (b *requestBody) begin(c *conn1, buf []byte, base, w int, mode bodyMode, le
 	b.c = c
 	b.count.Store(0)
 	b.closed.Store(false)
+	b.interrupted.Store(false)
 	b.touched.Store(false)
 	_, whole := b.whole()
 	b.short = whole || mode != byLength || length <= maxDrain
@@ -70,7 +71,8 @@ func (b *requestBody) Next() ([]byte, error) {
 
 // Close stops a Next that waits, and every later one.
 func (b *requestBody) Close() error {
-	if !b.over && !b.closed.Swap(true) {
+	if !b.closed.Swap(true) && b.c.intake.phase() != idle {
+		b.interrupted.Store(true)
 		b.c.io.Interrupt()
 	}
 	return nil
@@ -91,6 +93,9 @@ const maxDrain = 256 << 10
 // A body that the client was never given leave to send cannot be told from the next request.
 func (b *requestBody) drain() bool {
 	if b.over {
+		if b.interrupted.Load() {
+			b.c.io.Resume() // the end came first
+		}
 		return true
 	}
 	if p, whole := b.whole(); whole {

@@ -29,13 +29,15 @@ func (c *conn1) respond(x *exchange.Exchange) {
 		return
 	}
 	chunked := c.frame(x)
-	body := p.Body
-	if bodiless(x.Request.Method, p.Status) {
+	body, bare := p.Body, bodiless(x.Request.Method, p.Status)
+	if bare {
 		body = nil
 	}
 	c.enter(writing)
 	var err error
-	if rest, whole := exchange.WholeOf(body); whole && !chunked {
+	if rest, whole := exchange.WholeOf(body); whole && !bare && p.Length >= 0 && p.Length != int64(len(rest)) {
+		err = unsent{exchange.Internal.Withf("the body has %d bytes, its Content-Length is %d", len(rest), p.Length)}
+	} else if whole && !chunked {
 		err = c.send(ws.out, rest)
 		x.Record.ResponseBytes = int64(len(rest))
 	} else {
@@ -60,7 +62,7 @@ type unsent struct{ error }
 
 // cut gives a connection up in the middle of a response.
 func (c *conn1) cut(x *exchange.Exchange, err error) {
-	c.closing, c.lingering = true, false
+	c.closing, c.broken = true, true
 	if !x.Record.Failed {
 		x.Record.Failed, x.Record.Error, x.Record.Kind = true, err, exchange.KindOf(err)
 	}
@@ -90,10 +92,16 @@ func (c *conn1) settle(x *exchange.Exchange) {
 	}
 }
 
+// framingFields are those that the codec alone decides on.
+var framingFields = [...]exchange.Name{exchange.ContentLength, exchange.TransferEncoding, exchange.Connection}
+
 // frame builds the head of the response in ws.out and reports whether its body is chunked.
 // RFC 9112 §6.
 func (c *conn1) frame(x *exchange.Exchange) (chunked bool) {
 	ws, p := c.ws, &x.Response
+	for _, n := range framingFields {
+		p.Header.Del(n) // a handler's own would contradict ours
+	}
 	out := appendStatusLine(ws.out[:0], p.Status)
 	out = p.Header.AppendTo(out)
 	if !p.Header.Has(exchange.Date) {
@@ -146,6 +154,9 @@ func (c *conn1) stream(x *exchange.Exchange, body exchange.Body, chunked bool) e
 				return unsent{err}
 			}
 			return err
+		}
+		if len(p) == 0 {
+			continue // as a chunk it would be the end
 		}
 		x.Record.ResponseBytes += int64(len(p))
 		if left >= 0 && x.Record.ResponseBytes > left {

@@ -30,6 +30,7 @@ type conn1 struct {
 	closing   bool        // this exchange is the connection's last
 	outside   bool        // the next exchange runs outside the readiness callback
 	lingering bool        // the client may still be sending: do not reset what it has yet to read
+	broken    bool        // the response was cut off, and the connection is to be reset
 	informing sync.Mutex  // orders an interim response of the body's reader before the final one
 	answered  bool        // the final response has begun
 	leave     atomic.Bool // the client was told to go on and send its body
@@ -79,6 +80,7 @@ func (c *conn1) serve() {
 		if p := recover(); p != nil {
 			c.srv.Logger.Error("panic outside a handler", "panic", p, "stack", stack())
 			c.io.Abort()
+			c.abandon()
 		}
 		if !done {
 			c.end()
@@ -106,9 +108,25 @@ func (c *conn1) serve() {
 			break
 		}
 	}
-	if c.lingering {
+	if c.lingering && !c.broken {
 		c.linger()
 	}
+}
+
+// abandon gives up what an exchange held that a panic has ended. Its memory is not used again, for
+// who knows who still has some of it.
+func (c *conn1) abandon() {
+	if c.ws == nil {
+		return
+	}
+	x := &c.ws.x
+	defer func() {
+		_ = recover() // the body that has panicked may do so once more
+		c.ws = nil
+	}()
+	defer c.life.End()
+	defer x.Free()
+	x.Response.Close()
 }
 
 // Wake is listen.Parked: there is something to read.
@@ -141,6 +159,7 @@ func (c *conn1) step() bool {
 		if ws.r == ws.w {
 			ws.r, ws.w, ws.seen = 0, 0, 0
 		}
+		ahead := c.io.Ahead() // the socket behind it may have something too
 		n, err := c.io.Read(ws.in[ws.w:])
 		if err == listen.ErrWouldBlock {
 			if ws.r == ws.w {
@@ -154,7 +173,7 @@ func (c *conn1) step() bool {
 			return true
 		}
 		ws.w += n
-		more = ws.w == len(ws.in)
+		more = ahead || ws.w == len(ws.in)
 	}
 }
 
@@ -210,16 +229,18 @@ func (c *conn1) tooLarge(head []byte) error {
 	return ruleTargetLong
 }
 
-// emptyLine skips one empty line before a request. False: it has not all arrived.
+// emptyLine skips one empty line before a request. False: the request behind it has yet to come.
 func (c *conn1) emptyLine() bool {
 	ws := c.ws
-	if ws.w-ws.r < 2 {
+	if ws.w-ws.r == 1 {
+		c.enter(reading)
+		c.room()
 		return false
 	}
-	if ws.in[ws.r+1] == '\n' && ws.w-ws.r > 2 {
+	if ws.in[ws.r+1] == '\n' {
 		ws.r += 2
 	}
-	return true
+	return ws.r < ws.w
 }
 
 // room makes space for the rest of a head.
@@ -278,12 +299,28 @@ func (c *conn1) run() {
 	x.Record.Start = clock.Now()
 	c.life.Begin()
 	c.enter(busy)
-	if err := c.handle(x); err != nil {
+	err := c.handle(x)
+	if err == nil {
+		err = unfit(x)
+	}
+	if err != nil {
 		x.ResetResponse()
 		c.rescue(x, err)
 	}
 	c.respond(x)
 	c.finish(x)
+}
+
+// unfit says why the response that a handler has left cannot be sent; nil if it can.
+func unfit(x *exchange.Exchange) error {
+	p := &x.Response
+	switch {
+	case p.Tunnel != nil && x.Request.Upgrade == nil:
+		return exchange.Internal.Withf("a change of protocol that the client did not ask for")
+	case p.Tunnel == nil && p.Status < 200 || p.Status > 999:
+		return exchange.Internal.Withf("the handler left a response with status %d", p.Status)
+	}
+	return nil
 }
 
 // handle calls the handler, and makes an error of a panic.
@@ -335,36 +372,45 @@ func (c *conn1) finish(x *exchange.Exchange) {
 	ws := c.ws
 	x.Response.Close()
 	c.life.End()
-	c.leftover()
+	c.settleRest()
 	x.Record.Duration = clock.Now() - x.Record.Start
 	x.Record.RequestBytes = ws.body.count.Load()
 	if o := c.srv.Observer; o != nil {
 		o.Observe(x)
 	}
+	c.carry()
 	ws.body.release()
 	x.Free()
 	c.enter(idle)
 }
 
-// leftover moves what was read past the end of the request to where the next one is looked for, and
-// settles whether there can be a next one. An unread body is drained if it is short.
-func (c *conn1) leftover() {
-	ws := c.ws
-	if c.closing {
-		return
-	}
-	if !ws.body.drain() {
+// settleRest settles whether there can be another request behind this one. An unread body is drained
+// if it is short. A client that goes on sending is listened to for a while, or it would not get to
+// read the response: what nobody reads makes the kernel reset the connection.
+func (c *conn1) settleRest() {
+	b := &c.ws.body
+	switch {
+	case !c.closing && !b.drain():
 		c.closing, c.lingering = true, true
-		return
+	case c.closing && (!b.over || b.r < b.w):
+		c.lingering = true
 	}
+}
+
+// carry moves what was read past the end of the request to where the next one is looked for: over the
+// request, which is void then.
+func (c *conn1) carry() {
+	ws := c.ws
 	in := &ws.body.incoming
-	if in.large == nil {
+	switch {
+	case c.closing:
+	case in.large == nil:
 		ws.r, ws.w = in.r, in.w
-		return
-	}
-	if rest := in.buf[in.r:in.w]; len(rest) > len(ws.in) {
-		c.closing = true
-	} else {
+	default:
+		rest := in.buf[in.r:in.w]
+		if len(rest) > len(ws.in) {
+			ws.in = make([]byte, bodyBuffer+headBuffer)
+		}
 		ws.r, ws.w = 0, copy(ws.in, rest)
 	}
 }

@@ -14,10 +14,6 @@ import (
 func (c *conn1) tunnel(x *exchange.Exchange) {
 	ws, t := c.ws, x.Response.Tunnel
 	c.closing = true
-	if c.io.Inside() {
-		c.cut(x, exchange.Internal.Withf("a change of protocol that the client did not ask for"))
-		return
-	}
 	out := appendStatusLine(ws.out[:0], x.Response.Status)
 	out = x.Response.Header.AppendTo(out)
 	if x.Response.Status == 101 {
@@ -33,7 +29,8 @@ func (c *conn1) tunnel(x *exchange.Exchange) {
 	c.enter(tunnelled)
 	c.io.Unread(ws.in[ws.body.r:ws.body.w]) // what the client sent behind its request
 	ws.body.r, ws.body.w = 0, 0
-	if c.life.Bind(tunnelCanceler{c.io, t}) != nil {
+	both := tunnelCanceler{c.io, t}
+	if c.life.Bind(both) != nil {
 		return
 	}
 	defer c.life.Bind(nil)
@@ -41,7 +38,7 @@ func (c *conn1) tunnel(x *exchange.Exchange) {
 	up.Go(func() {
 		var err error
 		if x.Record.RequestBytes, err = relay(c.io, t); err != nil {
-			t.Close()
+			both.Cancel(err)
 		} else {
 			t.CloseWrite()
 		}
@@ -53,7 +50,7 @@ func (c *conn1) tunnel(x *exchange.Exchange) {
 		x.Record.ResponseBytes, err = copyAll(c.io.Net(), t)
 	}
 	if err != nil {
-		c.io.Interrupt()
+		both.Cancel(err)
 	} else {
 		c.io.CloseWrite()
 	}
@@ -61,7 +58,7 @@ func (c *conn1) tunnel(x *exchange.Exchange) {
 	ws.body.count.Store(x.Record.RequestBytes)
 }
 
-// tunnelCanceler ends a tunnel from outside.
+// tunnelCanceler ends a tunnel, whatever either direction waits for.
 type tunnelCanceler struct {
 	near *listen.Conn
 	far  exchange.Tunnel
@@ -80,7 +77,8 @@ func (t tunnelCanceler) Cancel(error) {
 
 var relayBuffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
 
-// relay copies what arrives on src to dst until src ends, and holds no buffer while nothing does.
+// relay copies what arrives on src to dst until src ends. On the fused path it holds no buffer while
+// nothing arrives. It reads until there is nothing: the end may have come together with the last bytes.
 func relay(src *listen.Conn, dst io.Writer) (n int64, err error) {
 	lost := src.Loop(func() bool {
 		buf := relayBuffers.Get().(*[32 << 10]byte)
@@ -101,9 +99,6 @@ func relay(src *listen.Conn, dst io.Writer) (n int64, err error) {
 					err = rerr
 				}
 				return true
-			}
-			if m < len(buf) && src.Inside() && !src.Ahead() {
-				return false
 			}
 		}
 	})
