@@ -16,16 +16,21 @@ func check(args, environ []string, stdout, stderr io.Writer) int {
 	show := slices.Contains(args, "--print") || slices.Contains(args, "-print")
 	args = slices.DeleteFunc(slices.Clone(args), func(a string) bool { return a == "--print" || a == "-print" })
 	loaded := static.Load(args, environ)
-	if len(loaded.Problems) > 0 {
-		return report(loaded.Problems, stderr)
-	}
 	if show {
 		if err := loaded.Print(stdout); err != nil {
 			fmt.Fprintln(stderr, "pergola check:", err)
 			return exitError
 		}
 	}
-	problems, objects := checkDynamic(loaded.Config)
+	problems := loaded.Problems
+	var objects [3]int
+	if len(problems) == 0 {
+		problems, objects = checkDynamic(loaded.Config)
+	} else if f := loaded.Config.Providers.File; f != nil {
+		// Without a static configuration there is nothing to build with; what the files themselves
+		// get wrong can still be told.
+		problems = append(problems, file.Read(*f, slog.New(slog.DiscardHandler)).Problems...)
+	}
 	if len(problems) > 0 {
 		return report(problems, stderr)
 	}

