@@ -42,8 +42,8 @@ func TestQuickstart(t *testing.T) {
 		close(exited)
 	}()
 	t.Cleanup(func() {
-		syscall.Kill(-run.Process.Pid, syscall.SIGKILL)
-		<-exited
+		syscall.Kill(-run.Process.Pid, syscall.SIGINT) // what it started stops with it
+		harness.Within(t, harness.Patience, "the end after a failure", exited)
 		if t.Failed() {
 			t.Logf("make run:\n%s", &log)
 		}
