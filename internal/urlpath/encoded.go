@@ -12,15 +12,15 @@ type Encoded struct {
 var (
 	ErrSlash         = refuse("slash", "%2F", "allowEncodedSlash")
 	ErrBackSlash     = refuse("backslash", "%5C", "allowEncodedBackSlash")
-	ErrNullCharacter = refuse("null-character", "%00", "allowEncodedNullCharacter")
+	ErrNullCharacter = refuse("null_character", "%00", "allowEncodedNullCharacter")
 	ErrSemicolon     = refuse("semicolon", "%3B", "allowEncodedSemicolon")
 	ErrPercent       = refuse("percent", "%25", "allowEncodedPercent")
-	ErrQuestionMark  = refuse("question-mark", "%3F", "allowEncodedQuestionMark")
+	ErrQuestionMark  = refuse("question_mark", "%3F", "allowEncodedQuestionMark")
 	ErrHash          = refuse("hash", "%23", "allowEncodedHash")
 )
 
 func refuse(name, escape, option string) *Error {
-	return &Error{"encoded-" + name, "path has an encoded " + name + " (" + escape + "), which needs " + option}
+	return &Error{"encoded_" + name, "path has an encoded " + name + " (" + escape + "), which needs " + option}
 }
 
 // Check returns an *Error for the first escape in path that is not allowed. The path must be in the

@@ -28,11 +28,11 @@ func (e *Error) Error() string { return e.reason }
 
 // The refusals of Normalize.
 var (
-	ErrEscape   = &Error{"path-bad-escape", "path has a % that two hexadecimal digits do not follow"}
-	ErrControl  = &Error{"path-control-byte", "path has a space or control byte"}
-	ErrFragment = &Error{"path-fragment", "path has a #"}
-	ErrQuery    = &Error{"path-question-mark", "path has a ?"}
-	ErrRelative = &Error{"path-relative", "path does not begin with /"}
+	ErrEscape   = &Error{"path_bad_escape", "path has a % that two hexadecimal digits do not follow"}
+	ErrControl  = &Error{"path_control_byte", "path has a space or control byte"}
+	ErrFragment = &Error{"path_fragment", "path has a #"}
+	ErrQuery    = &Error{"path_question_mark", "path has a ?"}
+	ErrRelative = &Error{"path_relative", "path does not begin with /"}
 )
 
 // Normalize returns the normal form of raw, the path of a request target without its query. It is
