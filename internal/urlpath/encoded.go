@@ -1,6 +1,9 @@
 package urlpath
 
-import "bytes"
+import (
+	"bytes"
+	"strings"
+)
 
 // Encoded says which escapes a path may hold though careless servers read more into them than a
 // character. The zero value allows none.
@@ -20,7 +23,7 @@ var (
 )
 
 func refuse(name, escape, option string) *Error {
-	return &Error{"encoded_" + name, "path has an encoded " + name + " (" + escape + "), which needs " + option}
+	return &Error{"encoded_" + name, "path has an encoded " + strings.ReplaceAll(name, "_", " ") + " (" + escape + "), which needs " + option}
 }
 
 // Check returns an *Error for the first escape in path that is not allowed. The path must be in the

@@ -108,8 +108,11 @@ func (e *Error) Unwrap() []error { return []error{e.Kind, e.Cause} }
 
 // KindOf is the kind inside err; Internal when it has none.
 func KindOf(err error) Kind {
-	if k, ok := err.(Kind); ok {
-		return k
+	switch e := err.(type) {
+	case Kind:
+		return e
+	case *Error:
+		return e.Kind
 	}
 	var k Kind
 	if errors.As(err, &k) {
