@@ -118,6 +118,9 @@ func (e *EntryPoint) Addr() net.Addr { return e.listener.Addr() }
 // Name is the entry point's name.
 func (e *EntryPoint) Name() string { return e.name }
 
+// Server is the codec behind the entry point's listener.
+func (e *EntryPoint) Server() *h1.Server { return e.server }
+
 // Serve accepts connections until Stop.
 func (e *EntryPoint) Serve() { e.listener.Serve(e.serve) }
 

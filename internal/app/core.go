@@ -26,12 +26,17 @@ type core struct {
 }
 
 func newCore(c *static.Configuration, logger *slog.Logger) (*core, error) {
+	return newCoreWith(c, logger, pools{})
+}
+
+// newCoreWith is newCore with another way to open connections.
+func newCoreWith(c *static.Configuration, logger *slog.Logger, p upstream.Pools) (*core, error) {
 	k := &core{}
 	var err error
 	if k.metrics, err = telemetry.NewMetrics(metricsOptions(c)); err != nil {
 		return nil, err
 	}
-	k.servers = upstream.NewRegistry(upstream.Options{Pools: pools{}, Scopes: k.metrics, Logger: logger})
+	k.servers = upstream.NewRegistry(upstream.Options{Pools: p, Scopes: k.metrics, Logger: logger})
 	k.builder, k.first = snapshot.NewBuilder(snapshot.Options{
 		EntryPoints:     c.EntryPoints,
 		Precedence:      c.Providers.Precedence,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/signal"
 	"sync"
@@ -59,20 +60,16 @@ func start(loaded *static.Loaded) (*process, error) {
 	}
 	p.reopened = append(p.reopened, p.logs)
 	p.logs.Info("starting", "version", version, "configuration", loaded.File)
-	if p.config.AccessLog != nil {
-		if p.access, err = accesslog.New(p.config.AccessLog, p.logs.Logger); err != nil {
-			return nil, err
-		}
-		p.reopened = append(p.reopened, p.access)
-	}
 	if p.core, err = newCore(p.config, p.logs.Logger); err != nil {
 		return nil, err
 	}
-	if p.access != nil {
-		p.core.metrics.SetAccessLogDropped(p.access.Dropped)
+	if p.config.AccessLog != nil {
+		if err := p.openAccessLog(p.logs.Logger); err != nil {
+			return nil, err
+		}
 	}
 	p.feed()
-	if p.gateway, err = gateway.New(p.config.EntryPoints, p.options()); err != nil {
+	if p.gateway, err = gateway.New(p.config.EntryPoints, p.options(p.logs.Logger)); err != nil {
 		p.stopFeeds()
 		p.feeds.Wait()
 		return nil, err
@@ -82,6 +79,15 @@ func start(loaded *static.Loaded) (*process, error) {
 		p.logs.Info("listening", "entryPoint", e.Name(), "address", e.Addr().String())
 	}
 	return p, nil
+}
+
+func (p *process) openAccessLog(logger *slog.Logger) (err error) {
+	if p.access, err = accesslog.New(p.config.AccessLog, logger); err != nil {
+		return err
+	}
+	p.reopened = append(p.reopened, p.access)
+	p.core.metrics.SetAccessLogDropped(p.access.Dropped)
+	return nil
 }
 
 // firstUpdate is how long the entry points wait for the providers' first configurations, so that a
@@ -128,7 +134,7 @@ func (p *process) feed() {
 	p.feeds.Go(func() { runner.Run(ctx, updates) })
 }
 
-func (p *process) options() gateway.Options {
+func (p *process) options(logger *slog.Logger) gateway.Options {
 	m := p.core.metrics
 	limit := p.config.Limits.MaxConnections
 	if limit == 0 {
@@ -150,7 +156,7 @@ func (p *process) options() gateway.Options {
 			g := m.Connections(name, "TCP")
 			return func(delta int) { g.Add(0, int64(delta)) }
 		},
-		Logger: p.logs.Logger,
+		Logger: logger,
 	}
 }
 

@@ -101,6 +101,9 @@ func (k *call) ask() error {
 	}
 	if precise {
 		u.conn.Net().SetReadDeadline(time.Time{})
+		if x.Life.Err() != nil {
+			u.interrupt() // the deadline may have been that of a Cancel
+		}
 	}
 	u.progress.enter(busy)
 	k.settle()
@@ -143,6 +146,10 @@ func (k *call) appendHead(dst, body []byte, whole bool) []byte {
 		dst = append(dst, c.DefaultHost...)
 	}
 	dst = append(dst, crlf...)
+	for _, n := range framingFields {
+		r.Header.Del(n) // a handler's own would contradict ours
+	}
+	r.Header.Del(exchange.Host)
 	dst = r.Header.AppendTo(dst)
 	switch {
 	case whole && (len(body) > 0 || r.Method == "POST" || r.Method == "PUT" || r.Method == "PATCH"):
@@ -282,6 +289,7 @@ func (k *call) finish(end int) {
 	k.u = nil
 	k.unbind()
 	// Bytes behind the response are nobody's: whoever sent them is not to be trusted with more.
+	u.suspect = k.mode == byNothing
 	if k.keep && end == k.w && k.x.Life.Err() == nil && !u.expired.Load() {
 		k.pool.put(u, k.x.Conn.Shard)
 	} else {
@@ -328,6 +336,11 @@ func (k *call) Next() ([]byte, error) {
 	if err != nil && err != io.EOF {
 		if reason := k.x.Life.Err(); reason != nil {
 			return nil, exchange.KindOf(reason).With(err)
+		}
+		if k.pump != nil {
+			if cause := k.pump.failure(); cause != nil {
+				return nil, cause
+			}
 		}
 		return nil, u.fault(err)
 	}

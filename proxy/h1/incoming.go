@@ -180,7 +180,8 @@ var notInTrailer = []exchange.Name{
 	exchange.Authorization, exchange.Cookie, exchange.SetCookie, exchange.ContentType,
 	exchange.ContentEncoding, exchange.NewName("Content-Range"), exchange.CacheControl, exchange.Forwarded,
 	exchange.XForwardedFor, exchange.XForwardedHost, exchange.XForwardedPort, exchange.XForwardedProto,
-	exchange.XForwardedServer, exchange.XForwardedPrefix, exchange.XRealIP, exchange.Location,
+	exchange.XForwardedServer, exchange.XForwardedPrefix, exchange.XForwardedURI,
+	exchange.XForwardedMethod, exchange.XForwardedTLSClientCert, exchange.XForwardedTLSClientCertInfo, exchange.XRealIP, exchange.Location,
 }
 
 // fill reads more into the buffer, which it enlarges for a long body.

@@ -65,6 +65,7 @@ type upConn struct {
 	sending  progress // of a body that is sent meanwhile
 	expired  atomic.Bool
 	since    int64 // when it was last used
+	suspect  bool  // its last response had no body: one that the server sends all the same is yet to come
 	ticket   *sweep.Ticket
 }
 
@@ -133,7 +134,7 @@ func (p *Pool) get(x *exchange.Exchange, fresh bool) (u *upConn, kept bool, err 
 		if u = p.take(x.Conn.Shard); u == nil {
 			break
 		}
-		if (p.now.Load()-u.since > idleCheck || !x.Request.Idempotent()) && u.conn.Dirty() {
+		if (u.suspect || p.now.Load()-u.since > idleCheck || !x.Request.Idempotent()) && u.conn.Dirty() {
 			u.close()
 			continue
 		}
@@ -247,7 +248,7 @@ func (u *upConn) Sweep(now int64) {
 	sending, stalled := u.sending.stuck(now)
 	if sending == writing && over(stalled, u.pool.config.SendTimeout) {
 		u.expired.Store(true)
-		u.conn.InterruptWrite()
+		u.interrupt() // who waits for the answer waits in vain
 	}
 	ph, still := u.progress.stuck(now)
 	switch ph {

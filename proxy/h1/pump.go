@@ -55,9 +55,12 @@ func (p *pump) run() {
 			continue // as a chunk it would be the end
 		}
 		if chunked {
-			frame = appendChunkHead(frame, len(chunk))
-			if err = p.u.conn.Write2(frame, chunk); err == nil {
-				frame = append(frame[:0], crlf...)
+			frame = appendChunkHead(frame[:0], len(chunk))
+			if len(chunk) < headBuffer { // in one piece: a server may wait for the end of the chunk
+				frame = append(append(frame, chunk...), crlf...)
+				err = p.u.conn.Write(frame)
+			} else if err = p.u.conn.Write2(frame, chunk); err == nil {
+				err = p.u.conn.Write(crlf)
 			}
 		} else {
 			err = p.u.conn.Write(chunk)
@@ -67,7 +70,7 @@ func (p *pump) run() {
 		}
 	}
 	if chunked {
-		frame = append(frame, "0\r\n"...)
+		frame = append(frame[:0], "0\r\n"...)
 		frame = r.Trailer.AppendTo(frame)
 		if p.u.conn.Write(append(frame, crlf...)) != nil {
 			return

@@ -150,7 +150,7 @@ func (c *conn1) Sweep(now int64) {
 			c.life.Cancel(exchange.ClientAbort)
 		}
 	}
-	if in, still := c.intake.stuck(now); in == receiving && s.Timeouts.Body > 0 && still > int64(s.Timeouts.Body) {
+	if in, still := c.intake.stuck(now); in == receiving && c.leave.Load() && s.Timeouts.Body > 0 && still > int64(s.Timeouts.Body) {
 		c.expired.Store(true)
 		c.io.Interrupt()
 	}

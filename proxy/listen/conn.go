@@ -117,7 +117,8 @@ func (c *Conn) Read(p []byte) (int, error) {
 // runs Loop, if one does; others write to Net.
 func (c *Conn) Write(p []byte) error { return c.Write2(p, nil) }
 
-// Write2 writes all of a and then b, in one system call if the socket takes it.
+// Write2 writes all of a and then b, in one system call if the socket takes it. It may use a's spare
+// capacity.
 func (c *Conn) Write2(a, b []byte) error {
 	if c.raw == nil {
 		return c.writePortable(a, b)
@@ -156,13 +157,17 @@ func (c *Conn) Write2(a, b []byte) error {
 	return err
 }
 
+// writePortable writes a and b in one call where a's spare capacity takes b: TLS then makes one record.
 func (c *Conn) writePortable(a, b []byte) error {
-	if len(b) == 0 {
-		_, err := c.net.Write(a)
-		return err
+	if len(b) > 0 && len(a) > 0 && cap(a)-len(a) >= len(b) {
+		a, b = append(a, b...), nil
 	}
-	bufs := net.Buffers{a, b}
-	_, err := bufs.WriteTo(c.net)
+	if len(a) > 0 {
+		if _, err := c.net.Write(a); err != nil || len(b) == 0 {
+			return err
+		}
+	}
+	_, err := c.net.Write(b)
 	return err
 }
 
