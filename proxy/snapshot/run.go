@@ -29,11 +29,14 @@ type Reloads interface {
 }
 
 // Run applies updates until ctx ends, or updates is closed and the last are applied. A provider's first
-// update is applied at once. The snapshot in force at the start counts as a configuration too.
+// update is applied at once. Unless there was an Apply before, the snapshot in force at the start counts
+// as a configuration too.
 func (r *Runner) Run(ctx context.Context, updates <-chan dynamic.Update) {
-	problems := r.Live.Snapshot().problems
-	r.log(Report{Problems: problems}, 0)
-	r.reloaded(len(problems))
+	if r.logged == nil {
+		problems := r.Live.Snapshot().problems
+		r.log(Report{Problems: problems}, 0)
+		r.reloaded(len(problems))
+	}
 	w := waiting{}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
