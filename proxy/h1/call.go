@@ -182,22 +182,25 @@ const maxInterim = 16
 func (k *call) head(n int) error {
 	x, at, seen := k.x, 0, 0
 	for interims := 0; ; {
-		end, err := headEnd(k.buf[at:n], seen)
+		end, err := -1, error(nil)
+		if seen > 0 {
+			end, err = headEnd(k.buf[at:n], seen)
+		}
+		if err == nil && (seen == 0 || end >= 0) {
+			end, err = parseResponse(&x.Response, &k.f, k.buf[at:n])
+		}
 		if err != nil {
 			return exchange.UpstreamProtocol.With(err)
 		}
+		if end > responseLimits.HeaderBytes || end < 0 && n-at >= responseLimits.HeaderBytes {
+			return exchange.UpstreamProtocol.With(ruleHeaderSize)
+		}
 		if end < 0 {
-			if n-at >= responseLimits.HeaderBytes {
-				return exchange.UpstreamProtocol.With(ruleHeaderSize)
-			}
 			seen = n - at
 			if at, n, err = k.more(at, n); err != nil {
 				return k.noAnswer(err)
 			}
 			continue
-		}
-		if err := parseResponse(&x.Response, &k.f, k.buf[at:at+end:at+end]); err != nil {
-			return exchange.UpstreamProtocol.With(err)
 		}
 		if at, seen = at+end, 0; x.Response.Status >= 200 || x.Response.Status == 101 {
 			return k.final(at, n)

@@ -157,7 +157,7 @@ func (in *incoming) trailers() error {
 	}
 	in.r += i + 4
 	in.over = true
-	return parseTrailer(in.trailer, bytes.Clone(p[:i+2]))
+	return parseTrailer(in.trailer, bytes.Clone(p[:i+4]))
 }
 
 const maxTrailer = 8 << 10
@@ -167,7 +167,7 @@ const maxTrailer = 8 << 10
 func parseTrailer(h *exchange.Header, block []byte) error {
 	h.Reset(block)
 	f := framing{length: -1}
-	if err := parseFields(h, &f, block, 0, len(block), &Limits{Fields: 100, Underscore: DropUnderscore}); err != nil {
+	if _, err := parseFields(h, &f, block, 0, &Limits{Fields: 100, Underscore: DropUnderscore}); err != nil {
 		return err
 	}
 	for _, n := range notInTrailer {
