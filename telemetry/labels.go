@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"bytes"
 	"crypto/tls"
 	"strconv"
 
@@ -65,7 +66,7 @@ func protocolIndex(r *exchange.Request) int {
 		return protocolWebSocket
 	}
 	if accept := r.Header.Get(exchange.Accept); len(accept) >= len(eventStream) &&
-		r.Header.Contains(exchange.Accept, eventStream) {
+		bytes.IndexByte(accept, 'v') >= 0 && r.Header.Contains(exchange.Accept, eventStream) {
 		return protocolSSE
 	}
 	if media := r.Header.Get(exchange.ContentType); len(media) >= len(grpc) && string(media[:len(grpc)]) == grpc {

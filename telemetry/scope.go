@@ -70,7 +70,10 @@ func (s *scope) Observe(x *exchange.Exchange) {
 		s.add(shard, pack(statusCode(r.UpstreamStatus), 0, 0), r.UpstreamDuration, 0, 0)
 		return
 	}
-	key := keyOf(x)
+	if r.Labels == 0 {
+		r.Labels = keyOf(x)
+	}
+	key := r.Labels
 	s.add(shard, key, r.Duration, r.RequestBytes, r.ResponseBytes)
 	if s.headers != nil {
 		s.headers.add(shard, key, &x.Request.Header)

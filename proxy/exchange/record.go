@@ -27,6 +27,8 @@ type Record struct {
 	Sent bool
 	// Silent keeps the exchange out of access log and metrics (internal routers).
 	Silent bool
+	// Labels is telemetry's own: what the exchange is counted under, once that has been worked out.
+	Labels uint32
 }
 
 // Scope is a router, service or endpoint as telemetry knows it: it outlives reloads.

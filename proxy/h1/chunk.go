@@ -121,7 +121,7 @@ func (c *chunks) extension(ext []byte) error {
 	if len(trimmed) == 0 || trimmed[0] != ';' {
 		return ruleChunkSize
 	}
-	if !validSlow(trimmed) {
+	if !plain(trimmed) {
 		return ruleChunkExt
 	}
 	return nil

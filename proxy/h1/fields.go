@@ -1,9 +1,9 @@
 package h1
 
 import (
-	"bytes"
 	"encoding/binary"
 	"math"
+	"math/bits"
 
 	"github.com/pergola-mesh/pergola/proxy/exchange"
 )
@@ -74,102 +74,124 @@ type framing struct {
 	nConnection int
 }
 
-// parseFields parses the field lines of buf[at:end], each with its CRLF, into h, whose memory is buf.
-// Fields about the connection and the framing go to f instead. RFC 9112 §5.
-func parseFields(h *exchange.Header, f *framing, buf []byte, at, end int, lim *Limits) error {
-	count := 0
-	for at < end {
-		nl := bytes.IndexByte(buf[at:end], '\n')
-		if nl < 1 || buf[at+nl-1] != '\r' {
-			return ruleBareLF
+// parseFields parses field lines from buf[at:] on, up to and with the empty line that ends them, into h,
+// whose memory is buf, and returns where that ends; -1 when it has not arrived. Fields about the
+// connection and the framing go to f instead. RFC 9112 §5.
+func parseFields(h *exchange.Header, f *framing, buf []byte, at int, lim *Limits) (int, error) {
+	for count := 0; ; count++ {
+		if at+1 < len(buf) && buf[at] == '\r' && buf[at+1] == '\n' {
+			return at + 2, nil
 		}
-		next := at + nl + 1
-		if count++; count > lim.Fields {
-			return ruleFieldCount
+		if count == lim.Fields {
+			return -1, ruleFieldCount
 		}
-		colon, underscore, err := fieldName(buf, at, next-2)
-		if err != nil {
-			return err
+		colon, underscore, err := fieldName(buf, at)
+		if err != nil || colon < 0 {
+			return -1, err
+		}
+		from := colon + 1
+		for from < len(buf) && (buf[from] == ' ' || buf[from] == '\t') {
+			from++
+		}
+		to, err := valueEnd(buf, from)
+		if err != nil || to < 0 {
+			return -1, err
+		}
+		next := to + 2
+		for to > from && (buf[to-1] == ' ' || buf[to-1] == '\t') {
+			to--
 		}
 		if underscore && lim.Underscore != AllowUnderscore {
 			if lim.Underscore == RejectUnderscore {
-				return ruleUnderscore
-			}
-			if !validValue(buf[colon+1 : next-2]) {
-				return ruleFieldValue
+				return -1, ruleUnderscore
 			}
 			at = next
 			continue
 		}
-		from, to := colon+1, next-2
-		for from < to && (buf[from] == ' ' || buf[from] == '\t') {
-			from++
-		}
-		for to > from && (buf[to-1] == ' ' || buf[to-1] == '\t') {
-			to--
-		}
-		if !validValue(buf[from:to]) {
-			return ruleFieldValue
-		}
 		id := exchange.Identify(buf[at:colon])
-		if id != 0 {
-			taken, err := f.take(id, buf[from:to:to])
-			if err != nil {
-				return err
-			}
-			if taken {
-				at = next
-				continue
-			}
+		if hopByHop&(1<<id) == 0 {
+			h.AddReceived(id, at, colon-at, from, to, next)
+		} else if err := f.take(id, buf[from:to:to]); err != nil {
+			return -1, err
 		}
-		h.AddReceived(id, at, colon-at, from, to, next)
 		at = next
 	}
-	return nil
 }
 
-// fieldName checks the name that begins at buf[at] and returns where its colon is.
-func fieldName(buf []byte, at, end int) (colon int, underscore bool, err error) {
+// fieldName checks the name that begins at buf[at] and returns where its colon is; -1 when that has not
+// arrived.
+func fieldName(buf []byte, at int) (colon int, underscore bool, err error) {
 	seen := uint8(0)
-	for i := at; i < end; i++ {
-		c := buf[i]
-		k := class[c]
+	for i := at; i < len(buf); i++ {
+		k := class[buf[i]]
 		if k&isToken != 0 {
 			seen |= k
 			continue
 		}
-		switch {
+		switch c := buf[i]; {
 		case c == ':' && i > at:
-			if i-at > exchange.MaxNameLen/4 {
+			if i-at > maxName {
 				return 0, false, ruleNameLong
 			}
 			return i, seen&isUnderscore != 0, nil
+		case c == '\n':
+			return 0, false, ruleBareLF
 		case i == at && (c == ' ' || c == '\t'):
 			return 0, false, ruleObsFold
+		case i == at && c == '\r' && i+1 == len(buf):
+			return -1, false, nil // the beginning of the empty line
 		}
 		return 0, false, ruleFieldName
 	}
-	return 0, false, ruleFieldName
+	return -1, false, nil
 }
 
-// validValue refuses control bytes other than HTAB, eight bytes at a time. RFC 9110 §5.5.
-func validValue(v []byte) bool {
-	const ones, highs = 0x0101010101010101, 0x8080808080808080
-	for len(v) >= 8 {
-		w := binary.LittleEndian.Uint64(v)
-		low := (w - ones*0x20) & ^w & highs    // a byte under 0x20
-		del := w ^ ones*0x7f                   // 0 where a byte is DEL
-		del = (del - ones) & ^del & highs      //
-		if low|del != 0 && !validSlow(v[:8]) { // perhaps only a tab, or a false alarm of the carry
-			return false
+// maxName is the length of a field name, in bytes.
+const maxName = exchange.MaxNameLen / 4
+
+// valueEnd returns where the value that begins at buf[at] ends: at CRLF. -1 when that has not arrived.
+// Control bytes other than HTAB are refused. RFC 9110 §5.5.
+func valueEnd(buf []byte, at int) (int, error) {
+	for {
+		i := control(buf, at)
+		switch {
+		case i == len(buf) || buf[i] == '\r' && i+1 == len(buf):
+			return -1, nil
+		case buf[i] == '\r' && buf[i+1] == '\n':
+			return i, nil
+		case buf[i] == '\n':
+			return -1, ruleBareLF
+		case buf[i] != '\t':
+			return -1, ruleFieldValue
 		}
-		v = v[8:]
+		at = i + 1
 	}
-	return validSlow(v)
 }
 
-func validSlow(v []byte) bool {
-	for _, c := range v {
+// control returns where the first control byte at or behind buf[at] is, or len(buf). It looks at eight
+// bytes at a time.
+func control(buf []byte, at int) int {
+	const ones, highs = 0x0101010101010101, 0x8080808080808080
+	for ; at+8 <= len(buf); at += 8 {
+		w := binary.LittleEndian.Uint64(buf[at:])
+		low := (w - ones*0x20) & ^w & highs // the top bit of every byte under 0x20
+		del := w ^ ones*0x7f                // 0 where a byte is DEL
+		del = (del - ones) & ^del & highs
+		if low |= del; low != 0 { // a borrow can raise false bits, but only above a true one
+			return at + bits.TrailingZeros64(low)>>3
+		}
+	}
+	for ; at < len(buf); at++ {
+		if c := buf[at]; c < ' ' || c == 0x7f {
+			return at
+		}
+	}
+	return at
+}
+
+// plain reports whether text has no control bytes other than HTAB.
+func plain(text []byte) bool {
+	for _, c := range text {
 		if c < ' ' && c != '\t' || c == 0x7f {
 			return false
 		}
@@ -200,40 +222,37 @@ var hopByHop = func() (set uint64) {
 	return
 }()
 
-// take keeps a field that concerns the connection or the framing, and reports whether it did.
-func (f *framing) take(id exchange.ID, v []byte) (bool, error) {
-	if hopByHop&(1<<id) == 0 {
-		return false, nil
-	}
+// take keeps a field of hopByHop.
+func (f *framing) take(id exchange.ID, v []byte) error {
 	switch id {
 	case hostID:
 		f.host = v
 		f.hosts++
 	case connectionID:
-		return true, f.connection(v)
+		return f.connection(v)
 	case lengthID:
 		n, ok := parseLength(v)
 		if !ok {
-			return true, ruleLength
+			return ruleLength
 		}
 		if f.length >= 0 && f.length != n {
-			return true, ruleLengthMany
+			return ruleLengthMany
 		}
 		f.length = n
 	case transferID:
 		if f.coded || !exchange.EqualFold(v, "chunked") {
-			return true, ruleTE
+			return ruleTE
 		}
 		f.coded, f.chunked = true, true
 	case upgradeID:
 		f.upgrade = v
 	case expectID:
 		if !exchange.EqualFold(v, "100-continue") {
-			return true, ruleExpect
+			return ruleExpect
 		}
 		f.expect = true
 	}
-	return true, nil
+	return nil
 }
 
 // connection reads one Connection field. RFC 9110 §7.6.1.

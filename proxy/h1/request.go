@@ -29,27 +29,31 @@ var (
 	crlfcrlf = []byte("\r\n\r\n")
 )
 
-// parseRequest parses the complete head buf into x.Request, whose memory becomes buf, and f.
-// RFC 9112 §3, §5, §6.
-func parseRequest(x *exchange.Exchange, f *framing, buf []byte, lim *Limits) error {
+// parseRequest parses the head at the beginning of buf into x.Request, whose memory becomes buf, and f.
+// It returns the head's length; -1 when it has not all arrived. RFC 9112 §3, §5, §6.
+func parseRequest(x *exchange.Exchange, f *framing, buf []byte, lim *Limits) (int, error) {
 	*f = framing{length: -1}
 	r := &x.Request
 	nl := bytes.IndexByte(buf, '\n')
+	if nl < 0 {
+		return -1, nil
+	}
 	if nl < 1 || buf[nl-1] != '\r' {
-		return ruleBareLF
+		return -1, ruleBareLF
 	}
 	if err := requestLine(r, buf[:nl-1], lim); err != nil {
-		return err
+		return -1, err
 	}
 	r.Header.Reset(buf)
-	if err := parseFields(&r.Header, f, buf, nl+1, len(buf)-2, lim); err != nil {
-		return err
+	end, err := parseFields(&r.Header, f, buf, nl+1, lim)
+	if err != nil || end < 0 {
+		return -1, err
 	}
 	if err := requestHost(r, f); err != nil {
-		return err
+		return -1, err
 	}
 	f.strip(&r.Header)
-	return requestFraming(r, f)
+	return end, requestFraming(r, f)
 }
 
 // requestLine parses "METHOD SP target SP HTTP/1.x". RFC 9112 §3.

@@ -193,7 +193,8 @@ func (c *conn1) one() outcome {
 		return partial
 	}
 	head := ws.in[ws.r:ws.w]
-	end, err := headEnd(head, ws.seen)
+	ws.x.Reset(c.info, &c.life, c)
+	end, err := c.parse(head)
 	if err == nil && end < 0 && len(head) >= c.srv.Limits.HeaderBytes || end > c.srv.Limits.HeaderBytes {
 		err = c.tooLarge(head)
 	}
@@ -206,17 +207,25 @@ func (c *conn1) one() outcome {
 		return partial
 	}
 	ws.seen = 0
-	if err == nil {
-		ws.x.Reset(c.info, &c.life, c)
-		err = parseRequest(&ws.x, &ws.f, head[:end:end], &c.srv.Limits)
-	} else {
-		ws.x.Reset(c.info, &c.life, c)
-	}
 	if err != nil {
 		c.refuse(err)
 		return leave
 	}
 	return c.begin(end)
+}
+
+// parse parses the head at the beginning of buf, which most often has arrived whole. One that did not
+// is parsed again only when its end is there: a client that sends it byte by byte gets no more work
+// out of us than it puts in.
+func (c *conn1) parse(buf []byte) (int, error) {
+	ws := c.ws
+	if ws.seen > 0 {
+		end, err := headEnd(buf, ws.seen)
+		if err != nil || end < 0 {
+			return -1, err
+		}
+	}
+	return parseRequest(&ws.x, &ws.f, buf, &c.srv.Limits)
 }
 
 // tooLarge tells a long target from a long header.
