@@ -12,7 +12,7 @@ type ServersTransport struct {
 	CipherSuites        []string            `description:"Cipher suites up to TLS 1.2, by their IANA names." json:"cipherSuites,omitempty"`
 	MinVersion          string              `description:"The lowest TLS version, such as VersionTLS12." json:"minVersion,omitempty"`
 	MaxVersion          string              `description:"The highest TLS version, such as VersionTLS13." json:"maxVersion,omitempty"`
-	MaxIdleConnsPerHost int                 `description:"Idle connections kept to one server. 0 means 200, negative keeps none." json:"maxIdleConnsPerHost,omitempty"`
+	MaxIdleConnsPerHost int                 `description:"Idle connections kept to one server. 0 means 1024, negative keeps none." json:"maxIdleConnsPerHost,omitempty"`
 	MaxConnsPerHost     int                 `description:"Connections to one server at a time. 0 means no cap." json:"maxConnsPerHost,omitempty" ours:"true"`
 	ForwardingTimeouts  *ForwardingTimeouts `description:"Timeouts towards servers." json:"forwardingTimeouts,omitempty"`
 	DisableHTTP2        bool                `description:"Do not offer HTTP/2 to servers." json:"disableHTTP2,omitempty"`
@@ -23,7 +23,7 @@ type ServersTransport struct {
 
 // SetDefaults keeps up to 200 idle connections a server and sets the timeouts' defaults.
 func (t *ServersTransport) SetDefaults() {
-	t.MaxIdleConnsPerHost = 200
+	t.MaxIdleConnsPerHost = 1024
 	t.ForwardingTimeouts = &ForwardingTimeouts{}
 	t.ForwardingTimeouts.SetDefaults()
 }

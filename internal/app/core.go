@@ -2,8 +2,10 @@ package app
 
 import (
 	"log/slog"
+	"slices"
 	"time"
 
+	"github.com/pergola-mesh/pergola/config/dynamic"
 	"github.com/pergola-mesh/pergola/config/static"
 	"github.com/pergola-mesh/pergola/dashboard/api"
 	"github.com/pergola-mesh/pergola/gateway"
@@ -51,7 +53,37 @@ func newCoreWith(c *static.Configuration, logger *slog.Logger, p upstream.Pools)
 		Features:        features(c),
 	})
 	k.live = snapshot.NewLive(k.builder.Snapshot())
+	k.metrics.SetLive(k.isLive)
+	k.metrics.SetServers(k.serverStates)
 	return k, nil
+}
+
+// isLive reports whether the configuration in force has what a series is about.
+func (k *core) isLive(kind telemetry.Kind, name, service string) bool {
+	view := k.live.Snapshot().View()
+	switch kind {
+	case telemetry.Router:
+		return view.Routers[name] != nil
+	case telemetry.Service:
+		return view.Services[name] != nil
+	case telemetry.Server:
+		s := view.Services[service]
+		if s == nil || s.Service == nil || s.LoadBalancer == nil {
+			return false
+		}
+		return slices.ContainsFunc(s.LoadBalancer.Servers, func(server dynamic.Server) bool { return server.URL == name })
+	}
+	return true
+}
+
+// serverStates is how all servers fare, for the metrics.
+func (k *core) serverStates() []telemetry.ServerState {
+	servers := k.servers.Servers()
+	states := make([]telemetry.ServerState, len(servers))
+	for i, s := range servers {
+		states[i] = telemetry.ServerState{Service: s.Service, URL: s.URL, Up: s.Status == upstream.StatusUp, InFlight: s.InFlight}
+	}
+	return states
 }
 
 // services are the gateway's own services, as far as the configuration turns them on.

@@ -32,7 +32,7 @@ func (pools) Pool(key upstream.PoolKey) (exchange.Handler, io.Closer) {
 	t := key.Transport
 	config := h1.PoolConfig{
 		Dial: dial, DefaultHost: []byte(u.Host), DialTimeout: t.DialTimeout, HeadTimeout: t.ResponseHeaderTimeout,
-		SendTimeout: stall, IdleTimeout: t.IdleTimeout, MaxIdle: t.MaxIdle, MaxConns: t.MaxConns,
+		SendTimeout: stall, IdleTimeout: t.IdleTimeout, MaxIdle: maxIdle(t.MaxIdle), MaxConns: t.MaxConns,
 	}
 	if !key.PassHost {
 		config.Host = []byte(u.Host)
@@ -42,6 +42,14 @@ func (pools) Pool(key upstream.PoolKey) (exchange.Handler, io.Closer) {
 	}
 	p := h1.NewPool(config)
 	return p, p
+}
+
+// maxIdle is how many unused connections are kept: none stated is the default, not no limit.
+func maxIdle(stated int) int {
+	if stated == 0 {
+		return upstream.DefaultMaxIdle
+	}
+	return stated
 }
 
 // stall is how long a server may take none of a request's body.

@@ -150,7 +150,7 @@ func Identify[T string | []byte](name T) ID {
 		return otherID
 	}
 	for id := nameSlots[nameHash(name)]; id != otherID; id = nameNext[id] {
-		if EqualFold(name, nameTexts[id]) {
+		if text := nameTexts[id]; string(name) == text || EqualFold(name, text) {
 			return id
 		}
 	}

@@ -12,6 +12,7 @@ import (
 type pump struct {
 	k    *call
 	u    *upConn
+	body exchange.Body // as it was when the sending began: a handler may put another in its place
 	done chan struct{}
 	err  atomic.Pointer[error] // why the body could not be had; nil when sending failed
 	ok   bool                  // all was sent
@@ -19,7 +20,7 @@ type pump struct {
 
 // startPump sends the head, and the body behind it. whole bodies are known already.
 func (k *call) startPump(body []byte, whole bool) {
-	p := &pump{k: k, u: k.u, done: make(chan struct{})}
+	p := &pump{k: k, u: k.u, body: k.x.Request.Body, done: make(chan struct{})}
 	k.pump = p
 	k.x.Request.Continue = false // the server gives the leave to send
 	k.u.sending.enter(writing)
@@ -42,7 +43,7 @@ func (p *pump) run() {
 	var frame []byte
 	for {
 		p.u.sending.enter(busy)
-		chunk, err := r.Body.Next()
+		chunk, err := p.body.Next()
 		p.u.sending.enter(writing)
 		if err == io.EOF {
 			break
@@ -117,7 +118,7 @@ func (p *pump) stop() {
 		return
 	default:
 	}
-	if b := p.k.x.Request.Body; b != nil {
+	if b := p.body; b != nil {
 		b.Close()
 	}
 	p.u.conn.InterruptWrite()

@@ -128,6 +128,19 @@ func (r *Registry) forget(e *endpoint) {
 	r.options.OnGone(e.service, e.url)
 }
 
+// Servers lists the servers of all services.
+func (r *Registry) Servers() []ServerStatus {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	list := make([]ServerStatus, 0, len(r.endpoints))
+	for _, siblings := range r.endpoints {
+		for _, e := range siblings {
+			list = append(list, e.status())
+		}
+	}
+	return list
+}
+
 // Draining lists the servers that no service names any more and that still have requests in flight.
 func (r *Registry) Draining() []ServerStatus {
 	r.mu.Lock()
