@@ -1,0 +1,177 @@
+package h1
+
+import (
+	"bufio"
+	"bytes"
+	"io"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/pergola-mesh/pergola/proxy/exchange"
+)
+
+// seeds are all that clients, or servers, send in the transcripts.
+func seeds(f *testing.F, server bool) {
+	names, _ := filepath.Glob("testdata/*.txtar")
+	for _, name := range names {
+		_, all := readTranscripts(f, name)
+		for _, tr := range all {
+			if server {
+				f.Add([]byte(tr.server))
+			} else {
+				f.Add([]byte(tr.client))
+			}
+		}
+	}
+}
+
+// FuzzRequest: however a head arrives, the verdict is the same and its end is in the same place, whether
+// the parser or headEnd looks for it.
+func FuzzRequest(f *testing.F) {
+	seeds(f, false)
+	f.Fuzz(func(t *testing.T, in []byte) {
+		in = in[:min(len(in), 2000)]
+		end, err := parseHead(in)
+		seen := 0
+		for n := 1; n <= len(in); n++ {
+			e, early := parseHead(in[:n])
+			if early != nil && err == nil || e >= 0 && (err != nil || e != end || n < end) {
+				t.Fatalf("%q: %d %v, but %d bytes of it: %d %v", in, end, err, n, e, early)
+			}
+			if early != nil || seen < 0 {
+				continue
+			}
+			switch h, bad := headEnd(in[:n], seen); {
+			case bad != nil && err == nil && e < 0:
+				t.Fatalf("headEnd refuses %q: %v", in[:n], bad)
+			case bad == nil && h >= 0 && end >= 0 && h != end:
+				t.Fatalf("headEnd says %d, the parser %d: %q", h, end, in)
+			case h >= 0 || bad != nil:
+				seen = -1
+			default:
+				seen = n
+			}
+		}
+	})
+}
+
+func parseHead(head []byte) (int, error) {
+	var x exchange.Exchange
+	var fr framing
+	end, err := parseRequest(&x, &fr, head, &DefaultLimits)
+	if err != nil {
+		return -1, err
+	}
+	return end, nil
+}
+
+// FuzzDifferential: what is accepted is accepted by net/http too, with the same meaning, and so is what is
+// made of it for the server.
+func FuzzDifferential(f *testing.F) {
+	seeds(f, false)
+	f.Fuzz(func(t *testing.T, in []byte) {
+		var x exchange.Exchange
+		var fr framing
+		end, err := parseRequest(&x, &fr, bytes.Clone(in), &DefaultLimits)
+		if err != nil || end < 0 {
+			return
+		}
+		r := &x.Request
+		if len(r.Host) == 0 {
+			r.Host = []byte("h")
+		}
+		k := &call{pool: &Pool{}, x: &x}
+		k.asks = r.Continue
+		out := k.appendHead(nil, nil, r.Length == 0)
+		switch {
+		case r.Length > 0:
+			out = append(out, strings.Repeat("b", int(min(r.Length, 1000)))...)
+		case r.Length < 0:
+			out = append(out, "0\r\n\r\n"...)
+		}
+		if r.Length > 1000 {
+			return
+		}
+		br := bufio.NewReader(bytes.NewReader(out))
+		q, err := http.ReadRequest(br)
+		if err != nil {
+			if strings.Contains(err.Error(), "invalid URL escape") || strings.Contains(err.Error(), "parse ") ||
+				strings.Contains(err.Error(), "malformed Host") {
+				return // net/http decodes paths and looks into hosts; package urlpath and the router do here
+			}
+			t.Fatalf("%q is made of %q: %v", out, in[:end], err)
+		}
+		body, err := io.ReadAll(q.Body)
+		if err != nil || q.Method != r.Method || q.Host != string(r.Host) || r.Length >= 0 && int64(len(body)) != r.Length || br.Buffered() > 0 {
+			t.Fatalf("%q is made of %q: %v %s %s, %d left", out, in[:end], err, q.Method, q.Host, br.Buffered())
+		}
+	})
+}
+
+// FuzzResponse: a response is refused or has a meaning, never a panic.
+func FuzzResponse(f *testing.F) {
+	seeds(f, true)
+	f.Fuzz(func(t *testing.T, in []byte) {
+		var p exchange.Response
+		var fr framing
+		end, err := parseResponse(&p, &fr, bytes.Clone(in))
+		if err != nil || end < 0 {
+			return
+		}
+		if p.Status < 100 || p.Status > 999 || fr.coded && fr.length >= 0 {
+			t.Fatalf("status %d, %+v", p.Status, fr)
+		}
+		q, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(in)), nil)
+		if err == nil && q.StatusCode != p.Status {
+			t.Fatalf("status %d, net/http says %d", p.Status, q.StatusCode)
+		}
+	})
+}
+
+// FuzzChunks: any split gives the same content and end, and what is re-encoded reads the same.
+func FuzzChunks(f *testing.F) {
+	f.Add([]byte("3;a=b\r\nabc\r\n0\r\n\r\n"), uint8(1))
+	f.Add([]byte("ffffffffffffffff\r\nabc"), uint8(3))
+	f.Add([]byte("3\r\nabcX"), uint8(2))
+	f.Fuzz(func(t *testing.T, in []byte, step uint8) {
+		content, rest, err := decodeChunks(in, max(len(in), 1))
+		pieces, restPieces, errPieces := decodeChunks(in, int(step)%16+1)
+		if (err == nil) != (errPieces == nil) || err == nil && (!bytes.Equal(content, pieces) || rest != restPieces) {
+			t.Fatalf("whole %q %d %v, by pieces %q %d %v", content, rest, err, pieces, restPieces, errPieces)
+		}
+		if err == nil && len(content) > 0 {
+			again := append(append(appendChunkHead(nil, len(content)), content...), "\r\n0\r\n"...)
+			if c, n, err := decodeChunks(again, 1); err != nil || !bytes.Equal(c, content) || n != len(again) {
+				t.Fatalf("%q reads as %q, %d, %v", again, c, n, err)
+			}
+		}
+	})
+}
+
+// decodeChunks gives what arrives in steps to a decoder, and returns the content and where the trailer
+// section begins, -1 when it has not come to that.
+func decodeChunks(in []byte, step int) (content []byte, end int, err error) {
+	var c chunks
+	at := 0
+	for n := min(step, len(in)); ; n = min(n+step, len(in)) {
+		for {
+			data, used, trailer, err := c.next(in[at:n])
+			at += used
+			content = append(content, data...)
+			if err != nil {
+				return nil, -1, err
+			}
+			if trailer {
+				return content, at, nil
+			}
+			if used == 0 {
+				break
+			}
+		}
+		if n == len(in) {
+			return content, -1, nil
+		}
+	}
+}

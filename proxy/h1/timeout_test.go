@@ -1,0 +1,86 @@
+package h1
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pergola-mesh/pergola/proxy/exchange"
+)
+
+// The sweeper's timers, in real time but small. Each ends the connection and leaves nothing behind.
+func TestTimeouts(t *testing.T) {
+	silent := func(c net.Conn) {
+		readHead(bufio.NewReader(c))
+		io.Copy(io.Discard, c)
+	}
+	const small = 200 * time.Millisecond
+	for name, tt := range map[string]struct {
+		send     string
+		upstream upstreamFunc
+		set      func(r *rig, p *PoolConfig)
+		want     string // beginning of the answer; empty for none
+		kind     exchange.Kind
+	}{
+		"head":               {"GET / HTTP/1.1\r\nHo", silent, func(r *rig, _ *PoolConfig) { r.server.Timeouts.Header = small }, "HTTP/1.1 408 ", exchange.ClientTimeout},
+		"body":               {"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nabc", silent, func(r *rig, _ *PoolConfig) { r.server.Timeouts.Body = small }, "HTTP/1.1 408 ", exchange.ClientTimeout},
+		"idle":               {"", silent, func(r *rig, _ *PoolConfig) { r.server.Timeouts.Idle = small }, "", 0},
+		"answer, precise":    {"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", silent, func(_ *rig, p *PoolConfig) { p.HeadTimeout = small }, "HTTP/1.1 504 ", exchange.UpstreamTimeout},
+		"answer to a stream": {"POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", silent, func(_ *rig, p *PoolConfig) { p.HeadTimeout = small }, "HTTP/1.1 504 ", exchange.UpstreamTimeout},
+		"rest of the answer": {"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", func(c net.Conn) {
+			readHead(bufio.NewReader(c))
+			io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc")
+			io.Copy(io.Discard, c)
+		}, func(_ *rig, p *PoolConfig) { p.BodyTimeout = small }, "HTTP/1.1 200 ", exchange.UpstreamTimeout},
+		"server does not take the body": {"POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: 100000000\r\n\r\n" + strings.Repeat("x", 16<<20), func(c net.Conn) {
+			c.(*net.TCPConn).SetReadBuffer(4096)
+			readHead(bufio.NewReader(c))
+			<-time.After(3 * time.Second)
+		}, func(_ *rig, p *PoolConfig) { p.SendTimeout = small }, "HTTP/1.1 504 ", exchange.UpstreamTimeout},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, nil, tt.upstream, tt.set)
+			c := r.dial()
+			go io.WriteString(c, tt.send)
+			began := time.Now()
+			out, _ := io.ReadAll(c)
+			if !strings.HasPrefix(string(out), tt.want) || tt.want == "" && len(out) > 0 {
+				t.Errorf("got %q", out)
+			}
+			if d := time.Since(began); d < small || d > 5*time.Second {
+				t.Errorf("after %v", d)
+			}
+			c.Close()
+			eventually(t, "the connection ends", func() bool { return r.server.Active() == 0 })
+			if rec := r.records(); tt.kind != 0 && (len(rec) != 1 || rec[0].Kind != tt.kind) {
+				t.Errorf("recorded %+v", rec)
+			}
+			eventually(t, "the upstream connection ends", func() bool { return r.pool.conns.Load() == 0 })
+		})
+	}
+}
+
+// A client that takes nothing is cut.
+func TestWriteStall(t *testing.T) {
+	r := newRig(t, nil, func(c net.Conn) {
+		readHead(bufio.NewReader(c))
+		io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n")
+		p := make([]byte, 64<<10)
+		for {
+			if _, err := c.Write(p); err != nil {
+				return
+			}
+		}
+	})
+	r.server.Timeouts.Write = 200 * time.Millisecond
+	c := r.dial()
+	c.SetReadBuffer(4096)
+	io.WriteString(c, "GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+	eventually(t, "the connection is cut", func() bool { return len(r.records()) == 1 && r.server.Active() == 0 })
+	if rec := r.records(); rec[0].Kind != exchange.ClientTimeout || !rec[0].Failed {
+		t.Errorf("%+v", rec)
+	}
+}
