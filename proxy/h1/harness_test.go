@@ -13,6 +13,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -115,6 +116,7 @@ type rig struct {
 	refused  []string
 	observed []exchange.Record
 	accepted int
+	dialled  atomic.Int64
 	servers  sync.WaitGroup // the goroutines of the scripted server
 }
 
@@ -138,15 +140,15 @@ func newRig(t *testing.T, handler exchange.Handler, upstream upstreamFunc, optio
 				if err != nil {
 					return
 				}
-				r.mu.Lock()
-				r.accepted++
-				r.mu.Unlock()
 				c.SetDeadline(time.Now().Add(20 * time.Second))
 				t.Cleanup(func() { c.Close() })
 				r.servers.Go(func() {
 					defer c.Close()
 					upstream(c)
 				})
+				r.mu.Lock()
+				r.accepted++
+				r.mu.Unlock()
 			}
 		}()
 		config.Dial = func(ctx context.Context) (net.Conn, error) {
@@ -155,6 +157,7 @@ func newRig(t *testing.T, handler exchange.Handler, upstream upstreamFunc, optio
 			if err != nil {
 				return nil, err
 			}
+			r.dialled.Add(1)
 			return veil(c), nil
 		}
 	}

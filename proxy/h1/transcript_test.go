@@ -181,6 +181,7 @@ func play(t *testing.T, in, script string, bytewise bool) (upstream, answer, ref
 	}
 	c.Close() // nobody has to linger
 	eventually(t, "the connection ends", func() bool { return r.server.Active() == 0 })
+	eventually(t, "the server has accepted all connections", func() bool { return int64(r.connections()) == r.dialled.Load() })
 	r.pool.Close()
 	r.servers.Wait()
 	return got.String(), string(out), strings.Join(r.rules(), "\n")
