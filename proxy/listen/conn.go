@@ -120,6 +120,9 @@ func (c *Conn) Write(p []byte) error { return c.Write2(p, nil) }
 // Write2 writes all of a and then b, in one system call if the socket takes it. It may use a's spare
 // capacity.
 func (c *Conn) Write2(a, b []byte) error {
+	if len(b) > 0 && len(b) <= joined && cap(a)-len(a) >= len(b) {
+		a, b = append(a, b...), nil
+	}
 	if c.raw == nil {
 		return c.writePortable(a, b)
 	}
@@ -156,6 +159,9 @@ func (c *Conn) Write2(a, b []byte) error {
 	}
 	return err
 }
+
+// joined is up to how many bytes copying is cheaper than a vectored write.
+const joined = 4 << 10
 
 // writePortable writes a and b in one call where a's spare capacity takes b: TLS then makes one record.
 func (c *Conn) writePortable(a, b []byte) error {
