@@ -100,7 +100,7 @@ func (x *Exchange) Reset(conn *Conn, life *Life, informer Informer) {
 	x.Conn, x.Life, x.Informer = conn, life, informer
 	x.Client = conn.Peer.Addr()
 	x.Record = Record{}
-	x.canned = Bytes{}
+	x.canned.left = nil
 }
 
 // ResetResponse gives up the response: it closes the body and tunnel and clears the head, so that

@@ -3,6 +3,7 @@ package exchange
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 )
 
 // Canceler is something that can be made to stop waiting, from another goroutine.
@@ -17,15 +18,21 @@ type Life struct {
 	mu     sync.Mutex
 	alive  bool
 	reason error
-	bound  Canceler
-	ctx    context.Context
-	stop   context.CancelCauseFunc
+	// cancelled says that reason is set: most look-ups end there.
+	cancelled atomic.Bool
+	bound     Canceler
+	ctx       context.Context
+	stop      context.CancelCauseFunc
 }
 
 // Begin starts a new life.
 func (l *Life) Begin() {
 	l.mu.Lock()
-	l.alive, l.reason, l.bound = true, nil, nil
+	l.alive, l.bound = true, nil
+	if l.reason != nil {
+		l.reason = nil
+		l.cancelled.Store(false)
+	}
 	l.mu.Unlock()
 }
 
@@ -49,6 +56,7 @@ func (l *Life) Cancel(reason error) {
 		return
 	}
 	l.reason = reason
+	l.cancelled.Store(true)
 	if l.stop != nil {
 		l.stop(reason)
 	}
@@ -72,6 +80,9 @@ func (l *Life) Bind(c Canceler) error {
 
 // Err is the reason once the life was cancelled, else nil.
 func (l *Life) Err() error {
+	if !l.cancelled.Load() {
+		return nil
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.reason

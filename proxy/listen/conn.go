@@ -50,12 +50,15 @@ type call struct {
 // NewConn wraps c. ahead, if any, is returned by the first reads.
 func NewConn(c net.Conn, ahead []byte) *Conn {
 	lc := &Conn{net: c, ahead: ahead}
-	if fused {
-		if sc, ok := c.(syscall.Conn); ok {
-			if raw, err := sc.SyscallConn(); err == nil {
-				lc.raw = raw
-			}
-		}
+	if !fused {
+		return lc
+	}
+	// By type: what merely embeds a socket may read and write in a way of its own.
+	switch socket := c.(type) {
+	case *net.TCPConn:
+		lc.raw, _ = socket.SyscallConn()
+	case *net.UnixConn:
+		lc.raw, _ = socket.SyscallConn()
 	}
 	return lc
 }
