@@ -111,13 +111,6 @@ func (b *bench) drive(i *instance, l load, duration time.Duration) (round, error
 		return round{}, err
 	}
 	result, err := b.wrk(i.Port, l, duration)
-	select {
-	case <-b.backend.exited:
-		return round{}, b.backend.failure("ended under " + i.name)
-	case <-i.exited:
-		return round{}, i.failure("ended under load")
-	default:
-	}
 	if err != nil {
 		return round{}, fmt.Errorf("%s, %s: %w", i.name, l.Name, err)
 	}

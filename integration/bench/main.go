@@ -18,6 +18,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -115,6 +116,11 @@ func run() error {
 		}
 		fmt.Fprintf(os.Stderr, "bench: measuring %s\n", measurement.name)
 		if err := measurement.run(b); err != nil {
+			select {
+			case <-b.backend.exited: // whatever failed, that is why
+				err = errors.Join(err, b.backend.failure("ended"))
+			default:
+			}
 			return fmt.Errorf("%s: %w", measurement.name, err)
 		}
 	}

@@ -47,8 +47,13 @@ func startProcess(name, directory string, cpu int, env []string, argv ...string)
 	return p, nil
 }
 
-// failure describes an early end by the program's own last words.
+// failure describes an early end by how the program ended, if it has, and its own last words.
 func (p *process) failure(reason string) error {
+	select {
+	case <-p.exited:
+		reason += " (" + p.cmd.ProcessState.String() + ")"
+	default:
+	}
 	output, err := os.ReadFile(p.log)
 	if err != nil {
 		output = []byte(err.Error())
