@@ -3,6 +3,7 @@ package exchange
 import (
 	"bytes"
 	"iter"
+	"slices"
 )
 
 // Header is a block of fields, kept as it was received: fields are offsets into the received bytes,
@@ -128,13 +129,15 @@ func addField[T string | []byte](h *Header, n Name, value T) {
 
 func makeLine[T string | []byte](h *Header, n Name, value T) field {
 	start := len(h.own)
-	h.own = append(h.own, n.text...)
-	h.own = append(h.own, ": "...)
-	at := len(h.own)
-	h.own = append(h.own, value...)
-	clean(h.own[at:])
-	end := len(h.own)
-	h.own = append(h.own, "\r\n"...)
+	at := start + len(n.text) + 2
+	end := at + len(value)
+	h.own = slices.Grow(h.own, end+2-start)[:end+2]
+	line := h.own[start : end+2]
+	copy(line, n.text)
+	line[at-start-2], line[at-start-1] = ':', ' '
+	copy(line[at-start:], value)
+	clean(line[at-start : end-start])
+	line[end-start], line[end-start+1] = '\r', '\n'
 	return field{start: uint32(start), nameLen: uint16(len(n.text)), value: uint32(at),
 		valueEnd: uint32(end), end: uint32(end + 2), id: n.id, own: true}
 }

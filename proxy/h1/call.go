@@ -105,8 +105,9 @@ func (k *call) ask() error {
 			u.interrupt() // the deadline may have been that of a Cancel
 		}
 	}
-	u.progress.enter(busy)
-	k.settle()
+	if k.settle(); k.u != nil {
+		u.progress.enter(busy)
+	}
 	return nil
 }
 

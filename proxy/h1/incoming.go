@@ -50,8 +50,12 @@ type incoming struct {
 
 // begin takes over a message whose head is buf[:base] and whose body so far is buf[base:w].
 func (in *incoming) begin(conn *listen.Conn, buf []byte, base, w int, mode bodyMode, length int64, trailer *exchange.Header) {
-	*in = incoming{conn: conn, buf: buf, base: base, r: base, w: w, mode: mode, left: length,
-		trailer: trailer}
+	in.conn, in.buf, in.base, in.r, in.w = conn, buf, base, base, w
+	in.mode, in.left, in.trailer = mode, length, trailer
+	in.err, in.filled, in.large = nil, false, nil
+	if mode == byChunks {
+		in.chunks = chunks{}
+	}
 	in.over = mode == byNothing || mode == byLength && length == 0
 }
 
