@@ -62,12 +62,12 @@ func TestMisuse(t *testing.T) {
 		first  string // beginning of what the client gets
 		goesOn bool   // the second request is answered too; otherwise the connection is broken off
 	}{
-		"panic":              {func(x *exchange.Exchange) error { panic("in a handler") }, failed, true},
-		"panic with nil map": {func(x *exchange.Exchange) error { var m map[string]int; m["a"] = 1; return nil }, failed, true},
-		"error":              {func(x *exchange.Exchange) error { return errors.New("plain") }, failed, true},
-		"no response":        {func(x *exchange.Exchange) error { return nil }, failed, true},
-		"an interim status":  {func(x *exchange.Exchange) error { x.Response.Status = 103; return nil }, failed, true},
-		"101 without tunnel": {func(x *exchange.Exchange) error { x.Response.Status = 101; return nil }, failed, true},
+		"panic":                {func(x *exchange.Exchange) error { panic("in a handler") }, failed, true},
+		"panic of the runtime": {func(x *exchange.Exchange) error { return []error{}[x.Response.Status] }, failed, true},
+		"error":                {func(x *exchange.Exchange) error { return errors.New("plain") }, failed, true},
+		"no response":          {func(x *exchange.Exchange) error { return nil }, failed, true},
+		"an interim status":    {func(x *exchange.Exchange) error { x.Response.Status = 103; return nil }, failed, true},
+		"101 without tunnel":   {func(x *exchange.Exchange) error { x.Response.Status = 101; return nil }, failed, true},
 		"a tunnel nobody asked for": {func(x *exchange.Exchange) error {
 			x.Response.Status, x.Response.Tunnel = 101, noTunnel{}
 			return nil
