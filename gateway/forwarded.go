@@ -18,6 +18,7 @@ type forwarded struct {
 	everybody bool
 	noAppend  bool // do not append the peer to X-Forwarded-For
 	scheme    string
+	hostname  string
 	plain     *exchange.Lines // what is the same for every request of the entry point
 	schemes   bool            // add X-Forwarded-Scheme and X-Scheme too
 }
@@ -42,7 +43,7 @@ func newForwarded(c *static.ForwardedHeaders, noAppend bool, scheme string) (*fo
 		return nil, err
 	}
 	return &forwarded{
-		trusted: trusted, everybody: c.Insecure, noAppend: noAppend || c.NotAppendXForwardedFor, scheme: scheme,
+		trusted: trusted, everybody: c.Insecure, noAppend: noAppend || c.NotAppendXForwardedFor, scheme: scheme, hostname: host,
 		schemes: c.AddXForwardedSchemeHeaders,
 		plain: exchange.NewLines(
 			exchange.Field{Name: exchange.XForwardedProto, Value: scheme},
@@ -102,7 +103,7 @@ func (f *forwarded) believe(x *exchange.Exchange) {
 		h.Set(exchange.XForwardedProto, f.scheme)
 	}
 	if !h.Has(exchange.XForwardedServer) {
-		h.AddLines(f.plain)
+		h.Add(exchange.XForwardedServer, f.hostname)
 	}
 	if !h.Has(exchange.XForwardedHost) {
 		h.AddBytes(exchange.XForwardedHost, x.Request.Host)

@@ -32,8 +32,8 @@ func newStack(e *static.EntryPoint, global *static.Global, scheme string, refuse
 		encoded: urlpath.Encoded{Slash: c.AllowEncodedSlash, BackSlash: c.AllowEncodedBackSlash,
 			NullCharacter: c.AllowEncodedNullCharacter, Semicolon: c.AllowEncodedSemicolon,
 			Percent: c.AllowEncodedPercent, QuestionMark: c.AllowEncodedQuestionMark, Hash: c.AllowEncodedHash}}
-	if e.HTTP.SanitizePath {
-		s.mode = urlpath.Sanitize
+	if !e.HTTP.SanitizePath {
+		s.mode = urlpath.KeepSegments
 	}
 	return s, nil
 }

@@ -1,0 +1,187 @@
+package gateway
+
+import (
+	"net/netip"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/pergola-mesh/pergola/config/static"
+	"github.com/pergola-mesh/pergola/proxy/exchange"
+	"github.com/pergola-mesh/pergola/proxy/exchange/exchangetest"
+)
+
+// rig is a stack in front of a handler that notes what it is given.
+type rig struct {
+	stack   *stack
+	refused []string
+	client  netip.Addr
+	scheme  string
+	path    string
+	query   string
+	fields  map[string]string
+}
+
+func newRig(t *testing.T, change func(e *static.EntryPoint, g *static.Global)) *rig {
+	t.Helper()
+	r := &rig{}
+	e, g := &static.EntryPoint{}, &static.Global{}
+	e.SetDefaults()
+	if change != nil {
+		change(e, g)
+	}
+	var err error
+	r.stack, err = newStack(e, g, "http", func(rule string) { r.refused = append(r.refused, rule) },
+		exchange.HandlerFunc(func(x *exchange.Exchange) error {
+			r.client, r.scheme = x.Client, x.Request.Scheme
+			r.path, r.query = string(x.Request.Path), string(x.Request.Query)
+			r.fields = map[string]string{}
+			for name, value := range x.Request.Header.All() {
+				if _, twice := r.fields[string(name)]; twice {
+					t.Errorf("%s is there twice", name)
+				}
+				r.fields[string(name)] = string(value)
+			}
+			x.Respond(200, "", nil)
+			return nil
+		}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func TestForwardedFieldsOfStrangersAreReplaced(t *testing.T) {
+	host, _ := os.Hostname()
+	r := newRig(t, nil)
+	x := exchangetest.Request("GET", "http://example.com:8000/", "X-Forwarded-For: 6.6.6.6", "X-Forwarded-Proto: https",
+		"X-Real-Ip: 6.6.6.6", "X-Forwarded-Prefix: /admin", "X-Forwarded-Uri: /x", "Forwarded: for=6.6.6.6",
+		"X-Forwarded-Tls-Client-Cert: evil", "X-Other: kept")
+	if err := r.stack.Handle(x); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{
+		"X-Forwarded-For": "192.0.2.1", "X-Real-Ip": "192.0.2.1", "X-Forwarded-Proto": "http",
+		"X-Forwarded-Host": "example.com:8000", "X-Forwarded-Port": "8000", "X-Forwarded-Server": host, "X-Other": "kept",
+	}
+	for name, value := range want {
+		if r.fields[name] != value {
+			t.Errorf("%s: %q, want %q", name, r.fields[name], value)
+		}
+	}
+	if len(r.fields) != len(want) {
+		t.Errorf("there are others: %v", r.fields)
+	}
+	if r.client != exchangetest.Peer.Addr() || r.scheme != "http" {
+		t.Errorf("client %v, scheme %s", r.client, r.scheme)
+	}
+}
+
+func TestForwardedFieldsOfTrustedProxies(t *testing.T) {
+	for name, tt := range map[string]struct {
+		fields []string
+		client string
+		chain  string
+		scheme string
+	}{
+		"nothing said":             {nil, "192.0.2.1", "192.0.2.1", "http"},
+		"one hop":                  {[]string{"X-Forwarded-For: 203.0.113.9", "X-Forwarded-Proto: https"}, "203.0.113.9", "203.0.113.9, 192.0.2.1", "https"},
+		"a second trusted hop":     {[]string{"X-Forwarded-For: 203.0.113.9, 192.0.2.7"}, "203.0.113.9", "203.0.113.9, 192.0.2.7, 192.0.2.1", "http"},
+		"what the client invented": {[]string{"X-Forwarded-For: 10.0.0.1, 203.0.113.9"}, "203.0.113.9", "10.0.0.1, 203.0.113.9, 192.0.2.1", "http"},
+		"two fields":               {[]string{"X-Forwarded-For: 10.0.0.1", "X-Forwarded-For: 203.0.113.9"}, "203.0.113.9", "10.0.0.1, 203.0.113.9, 192.0.2.1", "http"},
+		"not an address":           {[]string{"X-Forwarded-For: 203.0.113.9, unknown"}, "192.0.2.1", "203.0.113.9, unknown, 192.0.2.1", "http"},
+		"with ports":               {[]string{"X-Forwarded-For: [2001:db8::1]:99, 192.0.2.9:80"}, "2001:db8::1", "[2001:db8::1]:99, 192.0.2.9:80, 192.0.2.1", "http"},
+		"IPv6":                     {[]string{"X-Forwarded-For: 2001:db8::1"}, "2001:db8::1", "2001:db8::1, 192.0.2.1", "http"},
+		"a scheme nobody knows":    {[]string{"X-Forwarded-Proto: gopher"}, "192.0.2.1", "192.0.2.1", "http"},
+		"websocket":                {[]string{"X-Forwarded-Proto: wss"}, "192.0.2.1", "192.0.2.1", "https"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, func(e *static.EntryPoint, _ *static.Global) {
+				e.ForwardedHeaders.TrustedIPs = []string{"192.0.2.0/24"}
+			})
+			var parts []any
+			for _, f := range tt.fields {
+				parts = append(parts, f)
+			}
+			if err := r.stack.Handle(exchangetest.Request("GET", "/", parts...)); err != nil {
+				t.Fatal(err)
+			}
+			if r.client.String() != tt.client || r.fields["X-Forwarded-For"] != tt.chain || r.scheme != tt.scheme {
+				t.Errorf("client %v, chain %q, scheme %s", r.client, r.fields["X-Forwarded-For"], r.scheme)
+			}
+		})
+	}
+}
+
+func TestTrustedProxiesAreNotOverruled(t *testing.T) {
+	r := newRig(t, func(e *static.EntryPoint, g *static.Global) {
+		e.ForwardedHeaders.Insecure, g.NotAppendXForwardedFor = true, true
+		e.ForwardedHeaders.AddXForwardedSchemeHeaders = true
+	})
+	said := map[string]string{"X-Forwarded-For": "203.0.113.9", "X-Forwarded-Host": "front", "X-Forwarded-Port": "444",
+		"X-Forwarded-Proto": "https", "X-Forwarded-Server": "edge", "X-Real-Ip": "203.0.113.9", "X-Forwarded-Prefix": "/p"}
+	var parts []any
+	for name, value := range said {
+		parts = append(parts, name+": "+value)
+	}
+	if err := r.stack.Handle(exchangetest.Request("GET", "/", parts...)); err != nil {
+		t.Fatal(err)
+	}
+	said["X-Forwarded-Scheme"], said["X-Scheme"] = "https", "https"
+	for name, value := range said {
+		if r.fields[name] != value {
+			t.Errorf("%s: %q, want %q", name, r.fields[name], value)
+		}
+	}
+}
+
+func TestPaths(t *testing.T) {
+	for name, tt := range map[string]struct {
+		target string
+		change func(h *static.HTTP)
+		path   string // empty: refused
+		rule   string
+	}{
+		"normal form":          {"/%61/./b//c/../%7e?x=%2f", nil, "/a/b/~", ""},
+		"encoded slash":        {"/a%2fb", nil, "", "encoded_slash"},
+		"encoded slash wanted": {"/a%2fb", func(h *static.HTTP) { h.EncodedCharacters.AllowEncodedSlash = true }, "/a%2Fb", ""},
+		"encoded backslash":    {"/a%5cb", nil, "", "encoded_backslash"},
+		"encoded NUL":          {"/a%00", nil, "", "encoded_null_character"},
+		"bad escape":           {"/%zz", nil, "", "path_bad_escape"},
+		"no sanitizing":        {"/a/../b", func(h *static.HTTP) { h.SanitizePath = false }, "/a/../b", ""},
+		"decoded once":         {"/%2541", nil, "/%2541", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, func(e *static.EntryPoint, _ *static.Global) {
+				if tt.change != nil {
+					tt.change(&e.HTTP)
+				}
+			})
+			x := exchangetest.Request("GET", "/", func(x *exchange.Exchange) {
+				path, query, has := strings.Cut(tt.target, "?")
+				x.Request.Path, x.Request.Query, x.Request.HasQuery = []byte(path), []byte(query), has
+			})
+			err := r.stack.Handle(x)
+			if tt.path == "" {
+				if exchange.KindOf(err) != exchange.BadRequest || len(r.refused) != 1 || r.refused[0] != tt.rule {
+					t.Errorf("%v, refused by %q", err, r.refused)
+				}
+				return
+			}
+			if err != nil || r.path != tt.path || len(r.refused) > 0 {
+				t.Errorf("%v, path %q, refused by %q", err, r.path, r.refused)
+			}
+		})
+	}
+}
+
+func TestQuerySemicolonsAreEncodedWhenAsked(t *testing.T) {
+	r := newRig(t, func(e *static.EntryPoint, _ *static.Global) { e.HTTP.EncodeQuerySemicolons = true })
+	if err := r.stack.Handle(exchangetest.Request("GET", "/?a;b=;&c")); err != nil || r.query != "a%3Bb=%3B&c" {
+		t.Errorf("%v %q", err, r.query)
+	}
+	r = newRig(t, nil)
+	if err := r.stack.Handle(exchangetest.Request("GET", "/?a;b")); err != nil || r.query != "a;b" {
+		t.Errorf("%v %q", err, r.query)
+	}
+}
