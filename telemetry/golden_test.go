@@ -44,7 +44,7 @@ func traffic(m *Metrics) {
 		exchange.Rescue(x, exchange.DialFailed.With(errors.New("refused")))
 		x.Record.UpstreamStatus = 0
 	})
-	observe(func(x *exchange.Exchange) { x.Record.Silent = true })
+	observe(func(x *exchange.Exchange) { x.Record.Uncounted = true })
 	m.Connections("web", "TCP").Add(1, 3)
 	m.Connections("web", "TCP").Add(2, -1)
 	m.Rejected("web", "te_and_cl")

@@ -62,7 +62,7 @@ func (s *scope) Name() string { return s.name }
 // Observe counts a finished exchange.
 func (s *scope) Observe(x *exchange.Exchange) {
 	r := &x.Record
-	if r.Silent {
+	if r.Uncounted {
 		return
 	}
 	shard := x.Conn.Shard

@@ -40,17 +40,18 @@ func newCoreWith(c *static.Configuration, logger *slog.Logger, p upstream.Pools)
 	}
 	k.servers = upstream.NewRegistry(upstream.Options{Pools: p, Scopes: k.metrics, Logger: logger})
 	k.builder, k.first = snapshot.NewBuilder(snapshot.Options{
-		EntryPoints:     c.EntryPoints,
-		Precedence:      c.Providers.Precedence,
-		Services:        k.services(c),
-		Internal:        gateway.InternalRouters(c),
-		Transport:       &c.ServersTransport,
-		Upstreams:       k.servers,
-		Routers:         k.metrics,
-		RecordInternals: c.Metrics != nil && c.Metrics.AddInternals || c.AccessLog != nil && c.AccessLog.AddInternals,
-		Logger:          logger,
-		Providers:       providerKinds(c),
-		Features:        features(c),
+		EntryPoints:    c.EntryPoints,
+		Precedence:     c.Providers.Precedence,
+		Services:       k.services(c),
+		Internal:       gateway.InternalRouters(c),
+		Transport:      &c.ServersTransport,
+		Upstreams:      k.servers,
+		Routers:        k.metrics,
+		LogInternals:   c.AccessLog != nil && c.AccessLog.AddInternals,
+		CountInternals: c.Metrics != nil && c.Metrics.AddInternals,
+		Logger:         logger,
+		Providers:      providerKinds(c),
+		Features:       features(c),
 	})
 	k.live = snapshot.NewLive(k.builder.Snapshot())
 	k.metrics.SetLive(k.isLive)

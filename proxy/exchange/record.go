@@ -25,8 +25,9 @@ type Record struct {
 	// Sent says that the last attempt may have reached a server: what is not idempotent must not be
 	// sent again.
 	Sent bool
-	// Silent keeps the exchange out of access log and metrics (internal routers).
-	Silent bool
+	// Unlogged keeps the exchange out of the access log, Uncounted out of the metrics: what a router's
+	// observability says, and so it is for the gateway's own services unless they are asked for.
+	Unlogged, Uncounted bool
 	// Labels is telemetry's own: what the exchange is counted under, once that has been worked out.
 	Labels uint32
 }

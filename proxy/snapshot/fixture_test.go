@@ -145,8 +145,13 @@ func ask(h exchange.Handler, method, url string) string {
 	if x.Record.Router != nil {
 		router = x.Record.Router.Name()
 	}
-	if x.Record.Silent {
+	switch r := &x.Record; {
+	case r.Unlogged && r.Uncounted:
 		router += " (silent)"
+	case r.Unlogged:
+		router += " (not logged)"
+	case r.Uncounted:
+		router += " (not counted)"
 	}
 	answer := strings.TrimSpace(r.Body)
 	if r.Err != nil {

@@ -34,8 +34,9 @@ type Options struct {
 	Upstreams *upstream.Registry
 	// Routers gives routers their place in the metrics; nil gives them none.
 	Routers Routers
-	// RecordInternals keeps access log and metrics for routers that lead to the gateway's own services.
-	RecordInternals bool
+	// LogInternals and CountInternals keep access log and metrics for routers that lead to the gateway's
+	// own services.
+	LogInternals, CountInternals bool
 	// ReadFile reads the files that a configuration names; os.ReadFile when nil.
 	ReadFile func(path string) ([]byte, error)
 	// Logger is handed to middlewares. The builder itself logs nothing.

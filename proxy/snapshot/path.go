@@ -12,16 +12,16 @@ import (
 
 // branch is where a router's requests of one entry point go: the handler in the route table.
 type branch struct {
-	next   exchange.Handler
-	scope  exchange.Scope
-	silent bool
+	next                exchange.Handler
+	scope               exchange.Scope
+	unlogged, uncounted bool
 }
 
 // Handle notes the router and goes on.
 func (r *branch) Handle(x *exchange.Exchange) error {
 	x.Record.Router = r.scope
-	if r.silent {
-		x.Record.Silent = true
+	if r.unlogged || r.uncounted {
+		x.Record.Unlogged, x.Record.Uncounted = r.unlogged, r.uncounted
 	}
 	return r.next.Handle(x)
 }
@@ -84,26 +84,18 @@ func (p *path) handler(router string) exchange.Handler {
 
 // branch makes a path the way of a router's requests of one entry point.
 func (b *Builder) branch(n *node, at *point, config *dynamic.Router, p *path) *branch {
-	r := &branch{next: p.handler(n.name), silent: !b.recorded(n, at, config)}
-	if strings.HasSuffix(p.name, "@"+internal) && !b.options.RecordInternals {
-		r.silent = true
+	logs, metrics := at.records.AccessLogs, at.records.Metrics
+	if o := config.Observability; o != nil {
+		logs, metrics = or(o.AccessLogs, logs), or(o.Metrics, metrics)
 	}
+	if strings.HasSuffix(p.name, "@"+internal) {
+		logs, metrics = logs && b.options.LogInternals, metrics && b.options.CountInternals
+	}
+	r := &branch{next: p.handler(n.name), unlogged: !logs, uncounted: !metrics}
 	if b.options.Routers != nil {
 		r.scope = b.options.Routers.Router(n.name, p.name)
 	}
 	return r
-}
-
-// recorded reports whether a router's requests are logged and counted. The two go together.
-func (b *Builder) recorded(n *node, at *point, config *dynamic.Router) bool {
-	logs, metrics := at.records.AccessLogs, at.records.Metrics
-	if o := config.Observability; o != nil {
-		logs, metrics = or(o.AccessLogs, logs), or(o.Metrics, metrics)
-		if message := "observability: accessLogs and metrics cannot differ in this build: both stay on"; logs != metrics && !slices.Contains(n.shown.Errors, message) {
-			n.shown.Add(message, false)
-		}
-	}
-	return logs || metrics
 }
 
 // or is *p, or otherwise when it is not set.

@@ -93,7 +93,7 @@ func newLog(c *static.AccessLog, logger *slog.Logger) (*Log, error) {
 
 // Observe logs a finished exchange.
 func (l *Log) Observe(x *exchange.Exchange) {
-	if x.Record.Silent {
+	if x.Record.Unlogged {
 		return
 	}
 	count := l.count.Add(1)

@@ -232,11 +232,11 @@ func TestUnknownFieldNamesAreReported(t *testing.T) {
 	}
 }
 
-func TestRequestsThatAreSilentAreNotLogged(t *testing.T) {
+func TestUnloggedRequests(t *testing.T) {
 	out := &sink{}
 	l := start(t, &static.AccessLog{Format: "json"}, out)
 	x := typical()
-	x.Record.Silent = true
+	x.Record.Unlogged = true
 	l.Observe(x)
 	l.Close()
 	if out.written.Len() != 0 {
