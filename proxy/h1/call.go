@@ -105,7 +105,10 @@ func (k *call) ask() error {
 			u.interrupt() // the deadline may have been that of a Cancel
 		}
 	}
-	if k.settle(); k.u != nil {
+	if err := k.settle(); err != nil {
+		return err
+	}
+	if k.u != nil {
 		u.progress.enter(busy)
 	}
 	return nil
@@ -278,10 +281,19 @@ func (k *call) upgraded(base, n int) error {
 }
 
 // settle gives the connection back already if nothing more is needed of it.
-func (k *call) settle() {
-	if rest, whole := k.incoming.whole(); whole && k.pump == nil && k.x.Response.Tunnel == nil {
-		k.finish(k.r + len(rest))
+//
+// A response with bytes behind it is refused. Nobody asked for them: likely what we took for the answer
+// is one that the server sent unasked before, to somebody else's request, and the answer is behind it.
+func (k *call) settle() error {
+	rest, whole := k.incoming.whole()
+	if !whole || k.pump != nil || k.x.Response.Tunnel != nil {
+		return nil
 	}
+	if k.mode == byLength && k.r+len(rest) < k.w {
+		return exchange.UpstreamProtocol.With(ruleExcess)
+	}
+	k.finish(k.r + len(rest))
+	return nil
 }
 
 // finish ends the use of the connection, of which buf[:end] belongs to the response.

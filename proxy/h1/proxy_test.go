@@ -267,6 +267,7 @@ func TestBrokenResponses(t *testing.T) {
 		"bare LF":         {"GET / HTTP/1.1", "HTTP/1.1 200 OK\nA: b\n\n", "HTTP/1.1 502 ", false},
 		"not HTTP":        {"GET / HTTP/1.1", "SSH-2.0-x\r\n\r\n", "HTTP/1.1 502 ", false},
 		"unasked 101":     {"GET / HTTP/1.1", "HTTP/1.1 101 S\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n", "HTTP/1.1 502 ", false},
+		"excess":          {"GET / HTTP/1.1", ok + "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 502 ", false},
 		"interim flood":   {"GET / HTTP/1.1", strings.Repeat("HTTP/1.1 103 C\r\n\r\n", 50), "HTTP/1.1 103 ", false},
 		"endless head":    {"GET / HTTP/1.1", "HTTP/1.1 200 OK\r\n" + strings.Repeat("A: "+strings.Repeat("b", 1000)+"\r\n", 80), "HTTP/1.1 502 ", false},
 	} {

@@ -48,6 +48,7 @@ var (
 	ruleChunkEnd     = bad("chunk_end", "chunk data is not followed by CRLF")
 	ruleTrailerSize  = bad("trailer_size", "the trailer section is over the limit")
 	ruleStatusLine   = bad("status_line", "the status line is not HTTP/1.x SP three digits")
+	ruleExcess       = bad("response_excess", "bytes follow the response that nobody asked for")
 	ruleInterimFlood = bad("interim_flood", "more interim responses than the limit")
 )
 
