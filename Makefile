@@ -61,7 +61,7 @@ check: lint ## Lint, then build and vet (tests too) for the other systems
 	@for target in $(TARGETS); do \
 	  echo "check $$target"; \
 	  export GOOS=$${target%/*} GOARCH=$${target#*/} CGO_ENABLED=0; \
-	  go build -o /dev/null ./cmd/pergola; \
+	  go build -pgo=off -o /dev/null ./cmd/pergola; \
 	  go vet ./...; \
 	done
 
