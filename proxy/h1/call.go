@@ -383,7 +383,8 @@ func (k *call) Free() {
 	if len(k.buf) > bodyBuffer || cap(k.out) > bodyBuffer {
 		return
 	}
-	*k = call{out: k.out[:0], buf: k.buf}
+	k.pool, k.x, k.pump, k.tun.call = nil, nil, nil, nil
+	k.f, k.incoming.trailer, k.incoming.conn = framing{}, nil, nil
 	calls.Put(k)
 }
 

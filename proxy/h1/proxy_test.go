@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/pergola-mesh/pergola/proxy/exchange"
+	"github.com/pergola-mesh/pergola/proxy/exchange/exchangetest"
 )
 
 func TestPlainRequest(t *testing.T) {
@@ -459,9 +460,6 @@ func TestUpgradeTunnel(t *testing.T) {
 }
 
 func TestPlainRequestAllocatesNothing(t *testing.T) {
-	if raceEnabled {
-		t.Skip("the race detector allocates; the plain run measures this")
-	}
 	r := newRig(t, nil, answer(ok))
 	c := r.dial()
 	req := []byte("GET /path?q=1 HTTP/1.1\r\nHost: example.com\r\nUser-Agent: test\r\nAccept: */*\r\n\r\n")
@@ -478,11 +476,5 @@ func TestPlainRequestAllocatesNothing(t *testing.T) {
 	r.mu.Lock()
 	r.observed = make([]exchange.Record, 0, 10000)
 	r.mu.Unlock()
-	limit := 0.0
-	if portable {
-		limit = 2 // the vector of the two parts of the response, and what net makes of it
-	}
-	if n := testing.AllocsPerRun(1000, once); n > limit {
-		t.Errorf("%v allocations a request", n)
-	}
+	exchangetest.NoAllocations(t, once)
 }

@@ -2,4 +2,5 @@
 
 package exchangetest
 
-const underRace = false
+// UnderRace is false: allocations can be counted.
+const UnderRace = false

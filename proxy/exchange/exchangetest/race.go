@@ -2,5 +2,5 @@
 
 package exchangetest
 
-// underRace says that sync.Pool drops things at random, so that allocations cannot be counted.
-const underRace = true
+// UnderRace says that sync.Pool drops things at random, so that allocations cannot be counted.
+const UnderRace = true
