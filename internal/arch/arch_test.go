@@ -36,7 +36,7 @@ func (p *listed) folder() string {
 // list asks the go command for all packages of the module, on the system that has all of them.
 func list(t *testing.T) []*listed {
 	t.Helper()
-	command := exec.Command("go", "list", "-e", "-json=ImportPath,Dir,Imports,GoFiles", module+"/...")
+	command := exec.Command("go", "list", "-e", "-pgo=off", "-json=ImportPath,Dir,Imports,GoFiles", module+"/...")
 	command.Env = append(os.Environ(), "GOOS=linux")
 	var stderr bytes.Buffer
 	command.Stderr = &stderr
