@@ -1,8 +1,10 @@
 package static
 
 import (
+	"maps"
 	"math"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -56,11 +58,11 @@ func (l *Loaded) admin() {
 		}
 		last = bound
 	}
-	for label, header := range p.HeaderLabels {
+	for _, label := range slices.Sorted(maps.Keys(p.HeaderLabels)) {
 		if !labelName.MatchString(label) {
 			l.problem("metrics.prometheus.headerLabels."+label, "is no label name: letters, digits and underscores")
 		}
-		if header == "" {
+		if p.HeaderLabels[label] == "" {
 			l.problem("metrics.prometheus.headerLabels."+label, "names no header")
 		}
 	}
@@ -87,7 +89,8 @@ func (l *Loaded) logs() {
 
 func (l *Loaded) modes(key, mode string, names map[string]string, allowed ...string) {
 	l.oneOf(key+".defaultMode", mode, allowed...)
-	for name, mode := range names {
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		mode := names[name]
 		l.oneOf(key+".names."+name, mode, allowed...)
 	}
 }
