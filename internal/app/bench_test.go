@@ -165,7 +165,7 @@ func TestRequestAllocatesNothing(t *testing.T) {
 		serve(server, 1000)
 		const n = 20000
 		got := testing.AllocsPerRun(1, func() { serve(server, n) })
-		if got > n/100 { // those of the connection itself, and of other goroutines
+		if got > n/10 { // those of the connection itself, and of the log's writer when it is kept waiting
 			t.Errorf("%s: %.0f allocations in %d requests", name, got, n)
 		}
 	}

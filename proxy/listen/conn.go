@@ -39,6 +39,9 @@ type Conn struct {
 	ahead    []byte // bytes read before the codec came: what a PROXY header or a sniffer left
 }
 
+// errDirty is a connection on which something came, or that ended, before anything was asked.
+var errDirty = errors.New("the connection was closed, or had bytes waiting, before it was used")
+
 // call is the state of one Call.
 type call struct {
 	out, in []byte
@@ -218,6 +221,10 @@ func (c *Conn) Call(out, in []byte) (n int, sent bool, err error) {
 func (c *Conn) callStep(fd uintptr) bool {
 	k := &c.call
 	if !k.sent {
+		if readable(fd) { // what is there already cannot be the answer, and must not be taken for it
+			k.err = errDirty
+			return true
+		}
 		k.sent = true
 		n, err := rawWrite2(fd, k.out, nil)
 		switch {
