@@ -4,7 +4,7 @@
 // # A request
 //
 // One goroutine owns a client connection. Its keep-alive loop runs inside one readiness callback
-// (package listen), so a plain request costs four data system calls and no allocation:
+// (package listen), so a plain request costs four data system calls, one poll and no allocation:
 //
 //	read head → parse in place → Handler → Pool: write head, wait, read answer → write answer
 //

@@ -194,8 +194,8 @@ func cut(a, b []byte, n int) ([]byte, []byte) {
 	return nil, b[n-len(a):]
 }
 
-// Call writes out and reads the beginning of the answer into in: one wait, no probe. It is for a
-// clean connection, one on which nothing unread has arrived. The count of a failed call is 0;
+// Call writes out and reads the beginning of the answer into in, with one wait. On the fused path it
+// fails, and sends nothing, when something unread has arrived before: that cannot be the answer. The count of a failed call is 0;
 // sent says whether any byte of out may have left.
 func (c *Conn) Call(out, in []byte) (n int, sent bool, err error) {
 	if c.raw == nil {
