@@ -51,7 +51,7 @@ var class = func() (t [256]uint8) {
 	for _, c := range []byte("!#$%&'*+-.^_`|~") {
 		t[c] |= isToken
 	}
-	for _, c := range []byte("-._~%!$&'()*+,;=:[]") {
+	for _, c := range []byte("-._~!$&'()*+,;=:[]") {
 		t[c] |= isHost
 	}
 	t['_'] |= isUnderscore

@@ -3,10 +3,8 @@ package h1
 import (
 	"bufio"
 	"bytes"
-	"io"
 	"net/http"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/pergola-mesh/pergola/proxy/exchange"
@@ -65,49 +63,6 @@ func parseHead(head []byte) (int, error) {
 		return -1, err
 	}
 	return end, nil
-}
-
-// FuzzDifferential: what is accepted is accepted by net/http too, with the same meaning, and so is what is
-// made of it for the server.
-func FuzzDifferential(f *testing.F) {
-	seeds(f, false)
-	f.Fuzz(func(t *testing.T, in []byte) {
-		var x exchange.Exchange
-		var fr framing
-		end, err := parseRequest(&x, &fr, bytes.Clone(in), &DefaultLimits)
-		if err != nil || end < 0 {
-			return
-		}
-		r := &x.Request
-		if len(r.Host) == 0 {
-			r.Host = []byte("h")
-		}
-		k := &call{pool: &Pool{}, x: &x}
-		k.asks = r.Continue
-		out := k.appendHead(nil, nil, r.Length == 0)
-		switch {
-		case r.Length > 0:
-			out = append(out, strings.Repeat("b", int(min(r.Length, 1000)))...)
-		case r.Length < 0:
-			out = append(out, "0\r\n\r\n"...)
-		}
-		if r.Length > 1000 {
-			return
-		}
-		br := bufio.NewReader(bytes.NewReader(out))
-		q, err := http.ReadRequest(br)
-		if err != nil {
-			if strings.Contains(err.Error(), "invalid URL escape") || strings.Contains(err.Error(), "parse ") ||
-				strings.Contains(err.Error(), "malformed Host") {
-				return // net/http decodes paths and looks into hosts; package urlpath and the router do here
-			}
-			t.Fatalf("%q is made of %q: %v", out, in[:end], err)
-		}
-		body, err := io.ReadAll(q.Body)
-		if err != nil || q.Method != r.Method || q.Host != string(r.Host) || r.Length >= 0 && int64(len(body)) != r.Length || br.Buffered() > 0 {
-			t.Fatalf("%q is made of %q: %v %s %s, %d left", out, in[:end], err, q.Method, q.Host, br.Buffered())
-		}
-	})
 }
 
 // FuzzResponse: a response is refused or has a meaning, never a panic.
