@@ -10,9 +10,11 @@ DATE    ?= $(shell date -u +%Y-%m-%dT%H:%M:%SZ)
 APP     := github.com/pergola-mesh/pergola/internal/app
 LDFLAGS := -s -w -X $(APP).version=$(VERSION) -X $(APP).commit=$(COMMIT) -X $(APP).date=$(DATE)
 
-# How long `make fuzz` spends on each target, and which systems `make check` builds for.
-FUZZTIME ?= 60s
-TARGETS  ?= linux/arm64 darwin/arm64 windows/amd64
+# How long `make fuzz` spends on each target, or on all of them together (in seconds: 720s) when that is
+# given; and which systems `make check` builds for.
+FUZZTIME   ?= 60s
+FUZZBUDGET ?=
+TARGETS    ?= linux/arm64 darwin/arm64 windows/amd64
 # What `make race` covers, and what `make bench` is given, such as BENCHFLAGS=-quick.
 RACE       ?= ./...
 BENCHFLAGS ?=
@@ -20,7 +22,7 @@ BENCHFLAGS ?=
 # The version is stamped by LDFLAGS; Go's own stamp fails in a clone that another user owns.
 export GOFLAGS := $(GOFLAGS) -buildvcs=false
 
-.PHONY: help run build test race fuzz lint bench fmt check clean
+.PHONY: help run build test race fuzz corpus lint bench fmt check clean
 
 help: ## List these tasks
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
@@ -41,8 +43,11 @@ race: ## Unit tests under the race detector; RACE=./proxy/... narrows it
 	@integration/tools/need gcc
 	CGO_ENABLED=1 go test -race $$(go list $(RACE) | grep -v '/integration$$')
 
-fuzz: ## Run every fuzz target for FUZZTIME (60s) each
-	@integration/tools/fuzz-all $(FUZZTIME)
+fuzz: ## Run every fuzz target for FUZZTIME (60s) each, or all for FUZZBUDGET (720s) together
+	@integration/tools/fuzz-all $(if $(FUZZBUDGET),-total $(FUZZBUDGET),$(FUZZTIME))
+
+corpus: ## Keep a small selection of what fuzzing has found in testdata/fuzz
+	go run ./integration/tools/corpus
 
 lint: ## Check formatting, vet, staticcheck
 	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then \
