@@ -15,6 +15,7 @@ import (
 
 	"github.com/pergola-mesh/pergola/config/static"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
+	"github.com/pergola-mesh/pergola/proxy/fields"
 	"github.com/pergola-mesh/pergola/proxy/h1"
 	"github.com/pergola-mesh/pergola/proxy/listen"
 )
@@ -72,7 +73,7 @@ func NewEntryPoint(name string, config *static.EntryPoint, o Options) (*EntryPoi
 		}),
 		server: &h1.Server{
 			Handler: stack, Observer: o.Observer(name), Refused: refused, Logger: logger, Scheme: "http",
-			Limits: h1.Limits{
+			Limits: fields.Limits{
 				HeaderBytes: config.HTTP.MaxHeaderBytes, Fields: config.HTTP.MaxHeaderFields,
 				TargetBytes: config.HTTP.MaxTargetBytes, Underscore: underscore(config.HTTP.UnderscoreHeadersStrategy),
 			},
@@ -86,14 +87,14 @@ func NewEntryPoint(name string, config *static.EntryPoint, o Options) (*EntryPoi
 	}, nil
 }
 
-func underscore(strategy string) h1.Underscore {
+func underscore(strategy string) fields.Underscore {
 	switch strings.ToLower(strategy) {
 	case "keep":
-		return h1.AllowUnderscore
+		return fields.AllowUnderscore
 	case "delete":
-		return h1.DropUnderscore
+		return fields.DropUnderscore
 	}
-	return h1.RejectUnderscore
+	return fields.RejectUnderscore
 }
 
 // bind opens the listening socket.

@@ -51,6 +51,8 @@ var rules = []rule{
 		why:     "listening knows connections, not protocols or configuration"},
 	{packages: "proxy/route/...", own: []string{"proxy/exchange", leaves}, siblings: true,
 		why: "routing looks at the exchange alone"},
+	{packages: "proxy/fields/...", own: []string{"proxy/exchange", leaves}, siblings: true,
+		why: "the rules of header sections are shared by all codecs, and know none"},
 	{packages: "proxy/h1/...", own: codec, siblings: true, modules: []string{"golang.org/x/sys/"}, why: codecWhy},
 	{packages: "proxy/h2/...", own: codec, siblings: true, modules: everything, why: codecWhy},
 	{packages: "proxy/h3/...", own: codec, siblings: true, modules: everything, why: codecWhy},
@@ -96,7 +98,7 @@ var rules = []rule{
 }
 
 var (
-	codec    = []string{"proxy/exchange", "proxy/listen", leaves}
+	codec    = []string{"proxy/exchange", "proxy/fields", "proxy/listen", leaves}
 	codecWhy = "a codec turns bytes into exchanges and back; it knows no configuration, routing or service"
 
 	// role is what gateway and meshproxy may build on: the core, what plugs into it, and what observes it.

@@ -114,6 +114,15 @@ func (h *Header) All() iter.Seq2[[]byte, []byte] {
 	}
 }
 
+// Each calls f with the number, name and value of every field, in order: All for codecs.
+func (h *Header) Each(f func(id ID, name, value []byte)) {
+	for i := range h.fields {
+		if g := &h.fields[i]; !g.dead {
+			f(g.id, h.name(g), h.value(g))
+		}
+	}
+}
+
 // Add appends a field. A CR, LF or NUL in value becomes a space: nothing that is set here can start
 // another field.
 func (h *Header) Add(n Name, value string) { addField(h, n, value) }

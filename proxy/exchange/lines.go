@@ -14,6 +14,9 @@ func NewNameSet(names ...Name) (s NameSet) {
 	return s
 }
 
+// Has reports whether the name with this number is in s.
+func (s NameSet) Has(id ID) bool { return s&(1<<id) != 0 }
+
 // DelSet removes every field whose name is in s.
 func (h *Header) DelSet(s NameSet) {
 	if h.seen&uint64(s) == 0 {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/pergola-mesh/pergola/proxy/exchange"
+	"github.com/pergola-mesh/pergola/proxy/fields"
 )
 
 // call is one request to a server and its answer. It is the response's body, and owns the memory of
@@ -150,10 +151,7 @@ func (k *call) appendHead(dst, body []byte, whole bool) []byte {
 		dst = append(dst, c.DefaultHost...)
 	}
 	dst = append(dst, crlf...)
-	for _, n := range framingFields {
-		r.Header.Del(n) // a handler's own would contradict ours
-	}
-	r.Header.Del(exchange.Host)
+	r.Header.DelSet(requestFramingFields) // a handler's own would contradict ours
 	dst = r.Header.AppendTo(dst)
 	switch {
 	case whole && (len(body) > 0 || r.Method == "POST" || r.Method == "PUT" || r.Method == "PATCH"):
@@ -179,6 +177,9 @@ func (k *call) appendHead(dst, body []byte, whole bool) []byte {
 	return append(dst, crlf...)
 }
 
+// requestFramingFields are those that the codec alone decides on, and TE: HTTP/2 has it end to end.
+var requestFramingFields = framingFields | exchange.NewNameSet(exchange.Host, exchange.TE)
+
 // maxInterim is how many interim responses a server may send before the final one.
 const maxInterim = 16
 
@@ -196,8 +197,8 @@ func (k *call) head(n int) error {
 		if err != nil {
 			return exchange.UpstreamProtocol.With(err)
 		}
-		if end > responseLimits.HeaderBytes || end < 0 && n-at >= responseLimits.HeaderBytes {
-			return exchange.UpstreamProtocol.With(ruleHeaderSize)
+		if end > fields.ResponseLimits.HeaderBytes || end < 0 && n-at >= fields.ResponseLimits.HeaderBytes {
+			return exchange.UpstreamProtocol.With(fields.RuleHeaderSize)
 		}
 		if end < 0 {
 			seen = n - at
@@ -210,7 +211,7 @@ func (k *call) head(n int) error {
 			return k.final(at, n)
 		}
 		if interims++; interims > maxInterim {
-			return exchange.UpstreamProtocol.With(ruleInterimFlood)
+			return exchange.UpstreamProtocol.With(fields.RuleInterimFlood)
 		}
 		if x.Informer != nil && (x.Response.Status != 100 || k.asks) {
 			if err := x.Informer.Inform(x.Response.Status, &x.Response.Header); err != nil {
@@ -247,7 +248,7 @@ func (k *call) final(base, n int) error {
 	}
 	mode, length := byClose, f.length
 	switch {
-	case bodiless(k.x.Request.Method, p.Status):
+	case fields.Bodiless(k.x.Request.Method, p.Status):
 		mode = byNothing
 	case f.chunked:
 		mode = byChunks

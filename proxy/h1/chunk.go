@@ -1,6 +1,10 @@
 package h1
 
-import "bytes"
+import (
+	"bytes"
+
+	"github.com/pergola-mesh/pergola/proxy/fields"
+)
 
 // Limits of the chunked coding. An attacker pays with them for what we skip.
 const (
@@ -121,7 +125,7 @@ func (c *chunks) extension(ext []byte) error {
 	if len(trimmed) == 0 || trimmed[0] != ';' {
 		return ruleChunkSize
 	}
-	if !plain(trimmed) {
+	if !fields.Plain(trimmed) {
 		return ruleChunkExt
 	}
 	return nil

@@ -12,6 +12,7 @@ import (
 
 	"github.com/pergola-mesh/pergola/internal/urlpath"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
+	"github.com/pergola-mesh/pergola/proxy/fields"
 )
 
 // lenient lists what is accepted here though net/http refuses it, why that is safe, and an example.
@@ -82,7 +83,7 @@ type received struct {
 func receive(in []byte) *received {
 	m := &received{}
 	buf := bytes.Clone(in)
-	head, err := parseRequest(&m.x, &m.f, buf, &DefaultLimits)
+	head, err := parseRequest(&m.x, &m.f, buf, &fields.DefaultLimits)
 	if err != nil || head < 0 {
 		return nil
 	}

@@ -1,62 +1,9 @@
 package h1
 
 import (
-	"encoding/binary"
-	"math"
-	"math/bits"
-
 	"github.com/pergola-mesh/pergola/proxy/exchange"
+	"github.com/pergola-mesh/pergola/proxy/fields"
 )
-
-// Underscore is what happens to a request with a field name that has an underscore, which servers
-// that turn names into variables confuse with one that has a dash.
-type Underscore uint8
-
-// The ways to treat underscores.
-const (
-	RejectUnderscore Underscore = iota
-	DropUnderscore
-	AllowUnderscore
-)
-
-// Limits bound a message head.
-type Limits struct {
-	// HeaderBytes is the size of the whole head, start line included.
-	HeaderBytes int
-	// Fields is the number of fields.
-	Fields int
-	// TargetBytes is the size of the request target.
-	TargetBytes int
-	// Underscore applies to requests.
-	Underscore Underscore
-}
-
-// DefaultLimits are those of an unconfigured entry point, and of every server's response.
-var DefaultLimits = Limits{HeaderBytes: 32 << 10, Fields: 100, TargetBytes: 8 << 10}
-
-const (
-	isToken = 1 << iota
-	isUnderscore
-	isHost
-)
-
-// class tells what a byte may be part of. RFC 9110 §5.6.2, RFC 3986 §3.2.2.
-var class = func() (t [256]uint8) {
-	for c := '0'; c <= '9'; c++ {
-		t[c] = isToken | isHost
-	}
-	for c := 'a'; c <= 'z'; c++ {
-		t[c], t[c-32] = isToken|isHost, isToken|isHost
-	}
-	for _, c := range []byte("!#$%&'*+-.^_`|~") {
-		t[c] |= isToken
-	}
-	for _, c := range []byte("-._~!$&'()*+,;=:[]") {
-		t[c] |= isHost
-	}
-	t['_'] |= isUnderscore
-	return
-}()
 
 // framing is what a head says of the message and the connection, taken out of its fields.
 type framing struct {
@@ -77,13 +24,13 @@ type framing struct {
 // parseFields parses field lines from buf[at:] on, up to and with the empty line that ends them, into h,
 // whose memory is buf, and returns where that ends; -1 when it has not arrived. Fields about the
 // connection and the framing go to f instead. RFC 9112 §5.
-func parseFields(h *exchange.Header, f *framing, buf []byte, at int, lim *Limits) (int, error) {
+func parseFields(h *exchange.Header, f *framing, buf []byte, at int, lim *fields.Limits) (int, error) {
 	for count := 0; ; count++ {
 		if at+1 < len(buf) && buf[at] == '\r' && buf[at+1] == '\n' {
 			return at + 2, nil
 		}
 		if count == lim.Fields {
-			return -1, ruleFieldCount
+			return -1, fields.RuleFieldCount
 		}
 		colon, underscore, err := fieldName(buf, at)
 		if err != nil || colon < 0 {
@@ -101,9 +48,9 @@ func parseFields(h *exchange.Header, f *framing, buf []byte, at int, lim *Limits
 		for to > from && (buf[to-1] == ' ' || buf[to-1] == '\t') {
 			to--
 		}
-		if underscore && lim.Underscore != AllowUnderscore {
-			if lim.Underscore == RejectUnderscore {
-				return -1, ruleUnderscore
+		if underscore && lim.Underscore != fields.AllowUnderscore {
+			if lim.Underscore == fields.RejectUnderscore {
+				return -1, fields.RuleUnderscore
 			}
 			at = next
 			continue
@@ -123,17 +70,17 @@ func parseFields(h *exchange.Header, f *framing, buf []byte, at int, lim *Limits
 func fieldName(buf []byte, at int) (colon int, underscore bool, err error) {
 	seen := uint8(0)
 	for i := at; i < len(buf); i++ {
-		k := class[buf[i]]
-		if k&isToken != 0 {
+		k := fields.Class[buf[i]]
+		if k&fields.IsToken != 0 {
 			seen |= k
 			continue
 		}
 		switch c := buf[i]; {
 		case c == ':' && i > at:
-			if i-at > maxName {
-				return 0, false, ruleNameLong
+			if i-at > fields.MaxName {
+				return 0, false, fields.RuleNameLong
 			}
-			return i, seen&isUnderscore != 0, nil
+			return i, seen&fields.IsUnderscore != 0, nil
 		case c == '\n':
 			return 0, false, ruleBareLF
 		case i == at && (c == ' ' || c == '\t'):
@@ -141,19 +88,16 @@ func fieldName(buf []byte, at int) (colon int, underscore bool, err error) {
 		case i == at && c == '\r' && i+1 == len(buf):
 			return -1, false, nil // the beginning of the empty line
 		}
-		return 0, false, ruleFieldName
+		return 0, false, fields.RuleFieldName
 	}
 	return -1, false, nil
 }
-
-// maxName is the length of a field name, in bytes.
-const maxName = exchange.MaxNameLen / 4
 
 // valueEnd returns where the value that begins at buf[at] ends: at CRLF. -1 when that has not arrived.
 // Control bytes other than HTAB are refused. RFC 9110 §5.5.
 func valueEnd(buf []byte, at int) (int, error) {
 	for {
-		i := control(buf, at)
+		i := fields.Control(buf, at)
 		switch {
 		case i == len(buf) || buf[i] == '\r' && i+1 == len(buf):
 			return -1, nil
@@ -162,41 +106,10 @@ func valueEnd(buf []byte, at int) (int, error) {
 		case buf[i] == '\n':
 			return -1, ruleBareLF
 		case buf[i] != '\t':
-			return -1, ruleFieldValue
+			return -1, fields.RuleFieldValue
 		}
 		at = i + 1
 	}
-}
-
-// control returns where the first control byte at or behind buf[at] is, or len(buf). It looks at eight
-// bytes at a time.
-func control(buf []byte, at int) int {
-	const ones, highs = 0x0101010101010101, 0x8080808080808080
-	for ; at+8 <= len(buf); at += 8 {
-		w := binary.LittleEndian.Uint64(buf[at:])
-		low := (w - ones*0x20) & ^w & highs // the top bit of every byte under 0x20
-		del := w ^ ones*0x7f                // 0 where a byte is DEL
-		del = (del - ones) & ^del & highs
-		if low |= del; low != 0 { // a borrow can raise false bits, but only above a true one
-			return at + bits.TrailingZeros64(low)>>3
-		}
-	}
-	for ; at < len(buf); at++ {
-		if c := buf[at]; c < ' ' || c == 0x7f {
-			return at
-		}
-	}
-	return at
-}
-
-// plain reports whether text has no control bytes other than HTAB.
-func plain(text []byte) bool {
-	for _, c := range text {
-		if c < ' ' && c != '\t' || c == 0x7f {
-			return false
-		}
-	}
-	return true
 }
 
 var (
@@ -231,12 +144,12 @@ func (f *framing) take(id exchange.ID, v []byte) error {
 	case connectionID:
 		return f.connection(v)
 	case lengthID:
-		n, ok := parseLength(v)
+		n, ok := fields.ParseLength(v)
 		if !ok {
-			return ruleLength
+			return fields.RuleLength
 		}
 		if f.length >= 0 && f.length != n {
-			return ruleLengthMany
+			return fields.RuleLengthMany
 		}
 		f.length = n
 	case transferID:
@@ -248,7 +161,7 @@ func (f *framing) take(id exchange.ID, v []byte) error {
 		f.upgrade = v
 	case expectID:
 		if !exchange.EqualFold(v, "100-continue") {
-			return ruleExpect
+			return fields.RuleExpect
 		}
 		f.expect = true
 	}
@@ -272,7 +185,7 @@ func (f *framing) connection(v []byte) error {
 	}
 	if named {
 		if f.nConnection == len(f.connections) {
-			return ruleFieldCount
+			return fields.RuleFieldCount
 		}
 		f.connections[f.nConnection] = v
 		f.nConnection++
@@ -287,19 +200,4 @@ func (f *framing) strip(h *exchange.Header) {
 			h.DelFunc(func(name, _ []byte) bool { return exchange.EqualFold(name, item) })
 		}
 	}
-}
-
-// parseLength reads a Content-Length: digits only, up to the largest int64. RFC 9110 §8.6.
-func parseLength(v []byte) (int64, bool) {
-	if len(v) == 0 || len(v) > 19 {
-		return 0, false
-	}
-	n := uint64(0)
-	for _, c := range v {
-		if c < '0' || c > '9' {
-			return 0, false
-		}
-		n = n*10 + uint64(c-'0')
-	}
-	return int64(n), n <= math.MaxInt64
 }

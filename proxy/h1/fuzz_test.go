@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/pergola-mesh/pergola/proxy/exchange"
+	"github.com/pergola-mesh/pergola/proxy/fields"
 )
 
 // seeds are all that clients, or servers, send in the transcripts.
@@ -58,7 +59,7 @@ func FuzzRequest(f *testing.F) {
 func parseHead(head []byte) (int, error) {
 	var x exchange.Exchange
 	var fr framing
-	end, err := parseRequest(&x, &fr, head, &DefaultLimits)
+	end, err := parseRequest(&x, &fr, head, &fields.DefaultLimits)
 	if err != nil {
 		return -1, err
 	}

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/pergola-mesh/pergola/proxy/exchange"
+	"github.com/pergola-mesh/pergola/proxy/fields"
 	"github.com/pergola-mesh/pergola/proxy/listen"
 )
 
@@ -152,40 +153,30 @@ func (in *incoming) trailers() error {
 			return err
 		}
 		if len(p) > maxTrailer {
-			return ruleTrailerSize
+			return fields.RuleTrailerSize
 		}
 		return nil
 	}
 	if i > maxTrailer {
-		return ruleTrailerSize
+		return fields.RuleTrailerSize
 	}
 	in.r += i + 4
 	in.over = true
 	return parseTrailer(in.trailer, bytes.Clone(p[:i+4]))
 }
 
-const maxTrailer = 8 << 10
+var maxTrailer = fields.TrailerLimits.HeaderBytes
 
 // parseTrailer parses a trailer section. Fields that frame, route or authorise a message are not
 // taken from a trailer. RFC 9110 §6.5.1.
 func parseTrailer(h *exchange.Header, block []byte) error {
 	h.Reset(block)
 	f := framing{length: -1}
-	if _, err := parseFields(h, &f, block, 0, &Limits{Fields: 100, Underscore: DropUnderscore}); err != nil {
+	if _, err := parseFields(h, &f, block, 0, &fields.TrailerLimits); err != nil {
 		return err
 	}
-	for _, n := range notInTrailer {
-		h.Del(n)
-	}
+	fields.CleanTrailer(h)
 	return nil
-}
-
-var notInTrailer = []exchange.Name{
-	exchange.Authorization, exchange.Cookie, exchange.SetCookie, exchange.ContentType,
-	exchange.ContentEncoding, exchange.NewName("Content-Range"), exchange.CacheControl, exchange.Forwarded,
-	exchange.XForwardedFor, exchange.XForwardedHost, exchange.XForwardedPort, exchange.XForwardedProto,
-	exchange.XForwardedServer, exchange.XForwardedPrefix, exchange.XForwardedURI,
-	exchange.XForwardedMethod, exchange.XForwardedTLSClientCert, exchange.XForwardedTLSClientCertInfo, exchange.XRealIP, exchange.Location,
 }
 
 // fill reads more into the buffer, which it enlarges for a long body.
@@ -203,7 +194,7 @@ func (in *incoming) fill() error {
 	}
 	if in.w == len(in.buf) {
 		if len(in.buf)-in.base >= headBuffer || in.large != nil {
-			return ruleTrailerSize // only a trailer section or a chunk line can fill it without progress
+			return fields.RuleTrailerSize // only a trailer section or a chunk line can fill it without progress
 		}
 		in.large = bodyBuffers.Get().(*[bodyBuffer]byte)
 		in.w = copy(in.large[:], in.buf[in.r:in.w])

@@ -14,6 +14,7 @@ import (
 	"github.com/pergola-mesh/pergola/internal/clock"
 	"github.com/pergola-mesh/pergola/internal/sweep"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
+	"github.com/pergola-mesh/pergola/proxy/fields"
 	"github.com/pergola-mesh/pergola/proxy/listen"
 )
 
@@ -271,7 +272,7 @@ func over(still int64, limit time.Duration) bool { return limit > 0 && still > i
 
 // fault names the error that ended a read or write.
 func (u *upConn) fault(err error) error {
-	var rule *Rule
+	var rule *fields.Rule
 	switch {
 	case errors.As(err, &rule):
 		return exchange.UpstreamProtocol.With(err)

@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 
 	"github.com/pergola-mesh/pergola/proxy/exchange"
+	"github.com/pergola-mesh/pergola/proxy/fields"
 )
 
 // requestBody is the body of a request on the server's side.
@@ -60,10 +61,10 @@ func (b *requestBody) Next() ([]byte, error) {
 	}
 	b.count.Add(int64(len(p)))
 	if err != nil && err != io.EOF {
-		if _, refused := err.(*Rule); !refused {
+		if _, refused := err.(*fields.Rule); !refused {
 			err = c.fault(err).With(err)
 		} else if c.srv.Refused != nil {
-			c.srv.Refused(err.(*Rule).Name)
+			c.srv.Refused(err.(*fields.Rule).Name)
 		}
 	}
 	return p, err

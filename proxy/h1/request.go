@@ -2,9 +2,9 @@ package h1
 
 import (
 	"bytes"
-	"net/netip"
 
 	"github.com/pergola-mesh/pergola/proxy/exchange"
+	"github.com/pergola-mesh/pergola/proxy/fields"
 )
 
 // headEnd finds the end of a head that begins at buf[0], after its empty line; -1 when it has not
@@ -32,7 +32,7 @@ var (
 
 // parseRequest parses the head at the beginning of buf into x.Request, whose memory becomes buf, and f.
 // It returns the head's length; -1 when it has not all arrived. RFC 9112 §3, §5, §6.
-func parseRequest(x *exchange.Exchange, f *framing, buf []byte, lim *Limits) (int, error) {
+func parseRequest(x *exchange.Exchange, f *framing, buf []byte, lim *fields.Limits) (int, error) {
 	*f = framing{length: -1}
 	r := &x.Request
 	nl := bytes.IndexByte(buf, '\n')
@@ -58,15 +58,13 @@ func parseRequest(x *exchange.Exchange, f *framing, buf []byte, lim *Limits) (in
 }
 
 // requestLine parses "METHOD SP target SP HTTP/1.x". RFC 9112 §3.
-func requestLine(r *exchange.Request, line []byte, lim *Limits) error {
+func requestLine(r *exchange.Request, line []byte, lim *fields.Limits) error {
 	sp := bytes.IndexByte(line, ' ')
 	if sp < 1 {
 		return ruleRequestLine
 	}
-	for _, c := range line[:sp] {
-		if class[c]&isToken == 0 {
-			return ruleMethod
-		}
+	if !fields.Token(line[:sp]) {
+		return fields.RuleMethod
 	}
 	rest := line[sp+1:]
 	end := len(rest) - len(" HTTP/1.1")
@@ -85,7 +83,7 @@ func requestLine(r *exchange.Request, line []byte, lim *Limits) error {
 		return ruleVersion
 	}
 	if end > lim.TargetBytes {
-		return ruleTargetLong
+		return fields.RuleTargetLong
 	}
 	r.Method = exchange.Method(line[:sp])
 	r.Target = rest[:end:end]
@@ -95,16 +93,11 @@ func requestLine(r *exchange.Request, line []byte, lim *Limits) error {
 // requestTarget splits the target by its form. RFC 9112 §3.2.
 func requestTarget(r *exchange.Request) error {
 	t := r.Target
-	for _, c := range t {
-		if c <= ' ' || c == 0x7f || c == '#' {
-			if c == '#' {
-				return ruleFragment
-			}
-			return ruleTarget
-		}
+	if rule := fields.CheckTarget(t); rule != nil {
+		return rule
 	}
 	if r.Method == "CONNECT" {
-		return ruleConnect
+		return fields.RuleConnect
 	}
 	switch {
 	case t[0] == '/': // origin-form
@@ -114,7 +107,7 @@ func requestTarget(r *exchange.Request) error {
 	default: // absolute-form
 		var ok bool
 		if t, ok = absolute(r, t); !ok {
-			return ruleTarget
+			return fields.RuleTarget
 		}
 	}
 	if i := bytes.IndexByte(t, '?'); i >= 0 {
@@ -140,7 +133,7 @@ func absolute(r *exchange.Request, t []byte) ([]byte, bool) {
 		end = len(t)
 	}
 	r.Host = t[:end:end]
-	if !validHost(r.Host) {
+	if !fields.ValidHost(r.Host) {
 		return nil, false
 	}
 	switch t = t[end:]; {
@@ -155,56 +148,21 @@ func absolute(r *exchange.Request, t []byte) ([]byte, bool) {
 // requestHost settles the authority. RFC 9112 §3.2.
 func requestHost(r *exchange.Request, f *framing) error {
 	if f.hosts > 1 {
-		return ruleHostMany
+		return fields.RuleHostMany
 	}
 	if f.hosts == 0 {
 		if r.Proto == exchange.HTTP11 {
-			return ruleHostMissing
+			return fields.RuleHostMissing
 		}
 		return nil
 	}
-	if !validHost(f.host) {
-		return ruleHostInvalid
+	if !fields.ValidHost(f.host) {
+		return fields.RuleHostInvalid
 	}
 	if r.Host == nil {
 		r.Host = f.host
 	}
 	return nil
-}
-
-// validHost accepts uri-host [":" port], without userinfo. An escape in a host is refused: servers differ
-// in whether they decode it, and names are not written so. RFC 9110 §4.2.
-func validHost(h []byte) bool {
-	if len(h) == 0 || len(h) > 300 {
-		return false
-	}
-	for _, c := range h {
-		if class[c]&isHost == 0 {
-			return false
-		}
-	}
-	if h[0] == '[' {
-		i := bytes.IndexByte(h, ']')
-		if i < 0 {
-			return false
-		}
-		addr, err := netip.ParseAddr(string(h[1:i]))
-		return err == nil && addr.Is6() && (len(h) == i+1 || h[i+1] == ':' && digits(h[i+2:]))
-	}
-	if bytes.IndexByte(h, '[') >= 0 || bytes.IndexByte(h, ']') >= 0 {
-		return false
-	}
-	i := bytes.IndexByte(h, ':')
-	return i < 0 || i > 0 && digits(h[i+1:])
-}
-
-func digits(p []byte) bool {
-	for _, c := range p {
-		if c < '0' || c > '9' {
-			return false
-		}
-	}
-	return len(p) <= 5
 }
 
 // requestFraming decides how long the body is: one rule for every method. RFC 9112 §6.3.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/pergola-mesh/pergola/internal/clock"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
+	"github.com/pergola-mesh/pergola/proxy/fields"
 )
 
 // respond sends the response of x, whose head is complete, and settles whether the connection goes
@@ -29,7 +30,7 @@ func (c *conn1) respond(x *exchange.Exchange) {
 		return
 	}
 	chunked := c.frame(x)
-	body, bare := p.Body, bodiless(x.Request.Method, p.Status)
+	body, bare := p.Body, fields.Bodiless(x.Request.Method, p.Status)
 	if bare {
 		body = nil
 	}
@@ -93,15 +94,13 @@ func (c *conn1) settle(x *exchange.Exchange) {
 }
 
 // framingFields are those that the codec alone decides on.
-var framingFields = [...]exchange.Name{exchange.ContentLength, exchange.TransferEncoding, exchange.Connection}
+var framingFields = exchange.NewNameSet(exchange.ContentLength, exchange.TransferEncoding, exchange.Connection)
 
 // frame builds the head of the response in ws.out and reports whether its body is chunked.
 // RFC 9112 §6.
 func (c *conn1) frame(x *exchange.Exchange) (chunked bool) {
 	ws, p := c.ws, &x.Response
-	for _, n := range framingFields {
-		p.Header.Del(n) // a handler's own would contradict ours
-	}
+	p.Header.DelSet(framingFields) // a handler's own would contradict ours
 	out := appendStatusLine(ws.out[:0], p.Status)
 	out = p.Header.AppendTo(out)
 	if !p.Header.Has(exchange.Date) {
@@ -114,7 +113,7 @@ func (c *conn1) frame(x *exchange.Exchange) (chunked bool) {
 		out = append(out, "Content-Length: "...)
 		out = strconv.AppendInt(out, p.Length, 10)
 		out = append(out, crlf...)
-	case bodiless(x.Request.Method, p.Status):
+	case fields.Bodiless(x.Request.Method, p.Status):
 	case p.Body == nil:
 		out = append(out, "Content-Length: 0\r\n"...)
 	case old:

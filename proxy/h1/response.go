@@ -4,6 +4,7 @@ import (
 	"bytes"
 
 	"github.com/pergola-mesh/pergola/proxy/exchange"
+	"github.com/pergola-mesh/pergola/proxy/fields"
 )
 
 // parseResponse parses the head at the beginning of buf into r, whose header's memory becomes buf, and f.
@@ -20,7 +21,7 @@ func parseResponse(r *exchange.Response, f *framing, buf []byte) (int, error) {
 	// HTTP/1.1 200 reason
 	line := buf[:nl-1]
 	if len(line) < 12 || string(line[:7]) != "HTTP/1." || line[8] != ' ' ||
-		len(line) > 12 && line[12] != ' ' || !plain(line[12:]) {
+		len(line) > 12 && line[12] != ' ' || !fields.Plain(line[12:]) {
 		return -1, ruleStatusLine
 	}
 	switch line[7] {
@@ -42,7 +43,7 @@ func parseResponse(r *exchange.Response, f *framing, buf []byte) (int, error) {
 		return -1, ruleStatusLine
 	}
 	r.Header.Reset(buf)
-	end, err := parseFields(&r.Header, f, buf, nl+1, &responseLimits)
+	end, err := parseFields(&r.Header, f, buf, nl+1, &fields.ResponseLimits)
 	if err != nil || end < 0 {
 		return -1, err
 	}
@@ -51,11 +52,4 @@ func parseResponse(r *exchange.Response, f *framing, buf []byte) (int, error) {
 		return -1, ruleTEAndLength
 	}
 	return end, nil
-}
-
-var responseLimits = Limits{HeaderBytes: 64 << 10, Fields: 200, Underscore: AllowUnderscore}
-
-// bodiless reports whether an answer of this status to this method never has a body. RFC 9112 §6.3.
-func bodiless(method string, status int) bool {
-	return method == "HEAD" || status < 200 || status == 204 || status == 304
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/pergola-mesh/pergola/internal/clock"
 	"github.com/pergola-mesh/pergola/internal/sweep"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
+	"github.com/pergola-mesh/pergola/proxy/fields"
 	"github.com/pergola-mesh/pergola/proxy/listen"
 )
 
@@ -232,10 +233,10 @@ func (c *conn1) parse(buf []byte) (int, error) {
 func (c *conn1) tooLarge(head []byte) error {
 	for _, b := range head {
 		if b == '\n' {
-			return ruleHeaderSize
+			return fields.RuleHeaderSize
 		}
 	}
-	return ruleTargetLong
+	return fields.RuleTargetLong
 }
 
 // emptyLine skips one empty line before a request. False: the request behind it has yet to come.
@@ -366,7 +367,7 @@ func (c *conn1) refuse(err error) {
 	x.Record.Start = clock.Now()
 	x.Request.Scheme = c.srv.Scheme
 	c.life.Begin()
-	if rule, ok := err.(*Rule); ok && c.srv.Refused != nil {
+	if rule, ok := err.(*fields.Rule); ok && c.srv.Refused != nil {
 		c.srv.Refused(rule.Name)
 	}
 	exchange.Rescue(x, err)

@@ -12,6 +12,7 @@ import (
 	"github.com/pergola-mesh/pergola/internal/clock"
 	"github.com/pergola-mesh/pergola/internal/sweep"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
+	"github.com/pergola-mesh/pergola/proxy/fields"
 	"github.com/pergola-mesh/pergola/proxy/listen"
 )
 
@@ -31,7 +32,7 @@ var DefaultTimeouts = Timeouts{Header: 10 * time.Second, Body: 30 * time.Second,
 type Server struct {
 	Handler  exchange.Handler
 	Observer exchange.Observer // told of every finished exchange; may be nil
-	Limits   Limits
+	Limits   fields.Limits
 	Timeouts Timeouts
 	// MaxRequests and MaxAge end a kept connection, with Connection: close on its last response.
 	// Zero means no limit.

@@ -1,0 +1,284 @@
+package hpack
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+
+	"golang.org/x/net/http2/hpack"
+
+	"github.com/pergola-mesh/pergola/proxy/exchange"
+	"github.com/pergola-mesh/pergola/proxy/exchange/exchangetest"
+	"github.com/pergola-mesh/pergola/proxy/fields"
+)
+
+var wide = fields.Limits{HeaderBytes: 1 << 26, Fields: 1 << 20}
+
+// decode is all fields of a block, as one text.
+func decode(d *Decoder, block []byte, lim *fields.Limits) (string, *fields.Rule, error) {
+	var b fields.Block
+	b.Reset(lim)
+	err := d.Decode(&b, block)
+	var s strings.Builder
+	for name, value := range b.All() {
+		fmt.Fprintf(&s, "%s: %s\r\n", name, value)
+	}
+	return s.String(), b.Over(), err
+}
+
+// TestRFCExamples are those of RFC 7541, appendix C.
+func TestRFCExamples(t *testing.T) {
+	d := NewDecoder(256)
+	d.table.resize(256)
+	for _, c := range []struct{ block, want string }{
+		{"488264025885aec3771a4b6196d07abe941054d444a8200595040b8166e082a62d1bff6e919d29ad171863c78f0b97c8e9ae82ae43d3",
+			":status: 302\r\ncache-control: private\r\ndate: Mon, 21 Oct 2013 20:13:21 GMT\r\nlocation: https://www.example.com\r\n"},
+		{"4883640effc1c0bf",
+			":status: 307\r\ncache-control: private\r\ndate: Mon, 21 Oct 2013 20:13:21 GMT\r\nlocation: https://www.example.com\r\n"},
+		{"88c16196d07abe941054d444a8200595040b8166e084a62d1bffc05a839bd9ab77ad94e7821dd7f2e6c7b335dfdfcd5b3960d5af27087f3672c1ab270fb5291f9587316065c003ed4ee5b1063d5007",
+			":status: 200\r\ncache-control: private\r\ndate: Mon, 21 Oct 2013 20:13:22 GMT\r\nlocation: https://www.example.com\r\ncontent-encoding: gzip\r\nset-cookie: foo=ASDJKHQKBZXOQWEOPIUAXQWEOIU; max-age=3600; version=1\r\n"},
+	} {
+		var block []byte
+		fmt.Sscanf(c.block, "%x", &block)
+		if got, _, err := decode(d, block, &wide); err != nil || got != c.want {
+			t.Fatalf("%q %v", got, err)
+		}
+	}
+	if d.table.size != 215 || d.table.count != 3 {
+		t.Fatalf("size %d, %d entries", d.table.size, d.table.count)
+	}
+}
+
+func TestRefused(t *testing.T) {
+	for name, block := range map[string]string{
+		"index 0":                    "\x80",
+		"index behind the table":     "\xbe",
+		"name index behind":          "\x7e\x01a",
+		"value missing":              "\x41",
+		"value cut short":            "\x41\x05abc",
+		"number without end":         "\xff\xff\xff\xff\xff\xff\xff\xff\x7f",
+		"number cut short":           "\xff\xff",
+		"table larger than allowed":  "\x3f\xe2\x1f",
+		"table size behind a field":  "\x82\x20",
+		"the end-of-string code":     "\x41\x84\xff\xff\xff\xff",
+		"padding of a byte":          "\x41\x82\x1f\xff",
+		"padding of zeros":           "\x41\x81\x18",
+		"a name cut short":           "\x40\x03ab",
+		"a Huffman name cut in half": "\x40\x81\xfe",
+	} {
+		if got, _, err := decode(NewDecoder(DefaultTableSize), []byte(block), &wide); err == nil {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+}
+
+// TestBombs: what is small on the wire and large decoded is charged as decoded, and costs nothing once over.
+func TestBombs(t *testing.T) {
+	lim := fields.DefaultLimits
+	big := append([]byte{0x40, 1, 'x'}, appendInt(nil, 0, 7, 4000)...)
+	big = append(big, bytes.Repeat([]byte("y"), 4000)...)
+	bomb := append(big, bytes.Repeat([]byte{0xbe}, 16000)...)
+	var b fields.Block
+	b.Reset(&lim)
+	d := NewDecoder(DefaultTableSize)
+	if err := d.Decode(&b, bomb); err != nil || b.Over() != fields.RuleHeaderSize || b.Size() > lim.HeaderBytes+8<<10 {
+		t.Fatalf("%v, over %v, %d bytes", err, b.Over(), b.Size())
+	}
+	b.Reset(&lim)
+	if err := d.Decode(&b, bytes.Repeat([]byte{0x90}, 101)); err != nil || b.Over() != fields.RuleFieldCount { // accept-encoding
+		t.Fatalf("%v, over %v", err, b.Over())
+	}
+	b.Reset(&lim)
+	if err := d.Decode(&b, bytes.Repeat([]byte{0x60, 1, 'a'}, 300)); err != nil || b.Over() != fields.RuleFieldCount { // cookie crumbs
+		t.Fatalf("%v, over %v", err, b.Over())
+	}
+	// The table is still in step.
+	if got, _, err := decode(d, []byte{0xbe}, &lim); err != nil || got != "cookie: a\r\n" {
+		t.Fatalf("%q %v", got, err)
+	}
+}
+
+func TestEncoderAgainstReference(t *testing.T) {
+	e := NewEncoder(DefaultTableSize)
+	ref := hpack.NewDecoder(DefaultTableSize, nil)
+	d := NewDecoder(DefaultTableSize)
+	long := strings.Repeat("z", 3000)
+	for round := range 50 {
+		switch round {
+		case 10:
+			e.SetTableSize(0)
+			e.SetTableSize(200)
+		case 20:
+			e.SetTableSize(1 << 20)
+		}
+		var h exchange.Header
+		h.Add(exchange.ContentType, "text/plain; charset=utf-8")
+		h.Add(exchange.NewName("X-Request-Number"), fmt.Sprint(round))
+		h.Add(exchange.NewName("X-Same"), "always the same")
+		h.Add(exchange.Authorization, "Bearer secret")
+		h.Add(exchange.ETag, `"abc"`)
+		h.Add(exchange.NewName("X-Long"), long)
+		h.Add(exchange.NewName("X-Empty"), "")
+		h.Add(exchange.TransferEncoding, "chunked")
+		block := e.Begin(nil)
+		block = e.Status(block, 200+round)
+		block = e.Path(block, []byte("/p"))
+		block = e.Authority(block, []byte("example.com"))
+		block = e.Method(block, "DELETE")
+		block = e.Scheme(block, "https")
+		block = e.Protocol(block, []byte("websocket"))
+		block = e.Length(block, int64(round))
+		block = e.Header(block, &h, fields.HopByHop)
+		want := fmt.Sprintf(":status: %d\r\n:path: /p\r\n:authority: example.com\r\n:method: DELETE\r\n:scheme: https\r\n"+
+			":protocol: websocket\r\ncontent-length: %d\r\ncontent-type: text/plain; charset=utf-8\r\nx-request-number: %d\r\n"+
+			"x-same: always the same\r\nauthorization: Bearer secret\r\netag: \"abc\"\r\nx-long: %s\r\nx-empty: \r\n", 200+round, round, round, long)
+		if got, _, err := decode(d, block, &wide); err != nil || got != want {
+			t.Fatalf("round %d: %q %v", round, got, err)
+		}
+		list, err := ref.DecodeFull(block)
+		got := ""
+		for _, f := range list {
+			got += f.Name + ": " + f.Value + "\r\n"
+			if f.Sensitive != (f.Name == "authorization") {
+				t.Errorf("sensitive: %v", f)
+			}
+		}
+		if err != nil || got != want {
+			t.Fatalf("round %d: the reference reads %q %v", round, got, err)
+		}
+		if round > 40 && len(block) > len(long)+120 {
+			t.Errorf("round %d: %d bytes", round, len(block))
+		}
+	}
+}
+
+// FuzzDecoder: the reference agrees on every block, and on the next.
+func FuzzDecoder(f *testing.F) {
+	var buf bytes.Buffer
+	ref := hpack.NewEncoder(&buf)
+	for _, v := range []string{"", "a", "text/html; charset=utf-8", strings.Repeat("long ", 100), "\x00\xff\xfe"} {
+		ref.WriteField(hpack.HeaderField{Name: "x-" + fmt.Sprint(len(v)), Value: v})
+	}
+	f.Add(buf.Bytes(), []byte("\x82\xbe\x84\x3f\xe1\x1f"))
+	f.Add([]byte("\x20\x82\xbe"), []byte("\x41\x8c\xf1\xe3\xc2\xe5\xf2\x3a\x6b\xa0\xab\x90\xf4\xff"))
+	f.Fuzz(func(t *testing.T, first, second []byte) {
+		d, ref := NewDecoder(DefaultTableSize), hpack.NewDecoder(DefaultTableSize, nil)
+		for _, block := range [][]byte{first, second} {
+			got, _, err := decode(d, block, &wide)
+			list, bad := ref.DecodeFull(block)
+			if bad != nil && err == nil && strings.Contains(bad.Error(), "dynamic table size update MUST occur") {
+				return
+			}
+			if (err == nil) != (bad == nil) {
+				t.Fatalf("%x: %v, the reference says %v", block, err, bad)
+			}
+			if err != nil {
+				return
+			}
+			want := ""
+			for _, f := range list {
+				want += f.Name + ": " + f.Value + "\r\n"
+			}
+			if got != want {
+				t.Fatalf("%x: %q, the reference says %q", block, got, want)
+			}
+		}
+	})
+}
+
+// FuzzHuffman: what is encoded reads the same, here and by the reference, which agrees on any bytes.
+func FuzzHuffman(f *testing.F) {
+	f.Add([]byte("www.example.com"))
+	f.Add([]byte{0xff, 0xff, 0xff, 0xff})
+	f.Fuzz(func(t *testing.T, in []byte) {
+		got, ok := decodeHuffman(nil, in)
+		want, err := hpack.HuffmanDecodeToString(in)
+		if ok != (err == nil) || ok && string(got) != want {
+			t.Fatalf("%x: %q %v, the reference says %q %v", in, got, ok, want, err)
+		}
+		coded := appendHuffman(nil, string(in))
+		if len(coded) != huffmanLen(string(in)) || !bytes.Equal(coded, hpack.AppendHuffmanString(nil, string(in))) {
+			t.Fatalf("%q becomes %x", in, coded)
+		}
+		if back, ok := decodeHuffman(nil, coded); !ok || !bytes.Equal(back, in) {
+			t.Fatalf("%q comes back as %q", in, back)
+		}
+	})
+}
+
+// FuzzEncoder: whatever is sent, in any order of sizes, reads the same at the other end.
+func FuzzEncoder(f *testing.F) {
+	f.Add([]byte("abcabcabcabc"), uint16(300))
+	f.Fuzz(func(t *testing.T, in []byte, size uint16) {
+		e, d, ref := NewEncoder(DefaultTableSize), NewDecoder(DefaultTableSize), hpack.NewDecoder(DefaultTableSize, nil)
+		for i, c := range in[:min(len(in), 200)] {
+			if i == 10 {
+				e.SetTableSize(int(size))
+			}
+			name := exchange.NewName(fmt.Sprintf("x-%d", c%7))
+			if c&0x40 != 0 {
+				name = exchange.Accept
+			}
+			value := strings.Repeat(string(rune('a'+c%5)), int(c)*3)
+			block := e.Field(e.Begin(nil), name, value)
+			want := strings.ToLower(name.String()) + ": " + value + "\r\n"
+			if got, _, err := decode(d, block, &wide); err != nil || got != want {
+				t.Fatalf("%d: %q %v", i, got, err)
+			}
+			if list, err := ref.DecodeFull(block); err != nil || len(list) != 1 || list[0].Value != value {
+				t.Fatalf("%d: the reference reads %v %v", i, list, err)
+			}
+		}
+	})
+}
+
+func TestAllocations(t *testing.T) {
+	e, d := NewEncoder(DefaultTableSize), NewDecoder(DefaultTableSize)
+	var h exchange.Header
+	h.Add(exchange.ContentType, "text/plain; charset=utf-8")
+	h.Add(exchange.NewName("X-Same"), "always the same")
+	h.Add(exchange.Cookie, "secret")
+	var block []byte
+	var b fields.Block
+	exchangetest.NoAllocations(t, func() {
+		block = e.Status(e.Begin(block[:0]), 200)
+		block = e.Header(block, &h, fields.HopByHop)
+		b.Reset(&wide)
+		if err := d.Decode(&b, block); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+func BenchmarkDecode(b *testing.B) {
+	var buf bytes.Buffer
+	e := hpack.NewEncoder(&buf)
+	request := []hpack.HeaderField{{Name: ":method", Value: "GET"}, {Name: ":scheme", Value: "https"}, {Name: ":path", Value: "/some/path?with=query"},
+		{Name: ":authority", Value: "www.example.com"}, {Name: "user-agent", Value: "Mozilla/5.0 (X11; Linux x86_64; rv:130.0) Gecko/20100101 Firefox/130.0"},
+		{Name: "accept", Value: "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}, {Name: "accept-encoding", Value: "gzip, deflate, br, zstd"},
+		{Name: "accept-language", Value: "en-US,en;q=0.5"}, {Name: "x-custom", Value: "something of one's own"}}
+	for _, f := range request {
+		e.WriteField(f)
+	}
+	first := bytes.Clone(buf.Bytes())
+	buf.Reset()
+	for _, f := range request {
+		e.WriteField(f)
+	}
+	var block fields.Block
+	for name, in := range map[string][]byte{"first": first, "again": buf.Bytes()} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			d := NewDecoder(DefaultTableSize)
+			block.Reset(&wide)
+			d.Decode(&block, first)
+			for b.Loop() {
+				block.Reset(&wide)
+				if err := d.Decode(&block, in); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
