@@ -15,8 +15,9 @@ type TLSOptions struct {
 	CipherSuites     []string    `json:"cipherSuites,omitempty"`
 	CurvePreferences []string    `json:"curvePreferences,omitempty"`
 	ClientAuth       *ClientAuth `json:"clientAuth,omitempty"`
-	// SNIStrict refuses names that no certificate covers. Pergola always does.
-	SNIStrict             bool     `json:"sniStrict,omitempty"`
+	// SNIStrict refuses names that no certificate covers. When it is not stated, those are refused that no
+	// router asks for either; false shows everybody the default certificate.
+	SNIStrict             *bool    `json:"sniStrict,omitempty"`
 	ALPNProtocols         []string `json:"alpnProtocols,omitempty"`
 	DisableSessionTickets bool     `json:"disableSessionTickets,omitempty"`
 	// PreferServerCipherSuites has no effect, as in Traefik v3.

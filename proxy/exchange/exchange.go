@@ -82,6 +82,9 @@ type Conn struct {
 	PeerText string
 	// TLS is the state of the connection's handshake; nil on plaintext.
 	TLS *tls.ConnectionState
+	// Session is what the handshake was made under, an *identity.Session; nil on plaintext. Requests over
+	// TLS without one are not admitted.
+	Session any
 	// Shard spreads contention: counters and pools take their shard by it. Any value is right.
 	Shard uint32
 }

@@ -1,8 +1,10 @@
 package snapshot
 
 import (
+	"crypto/tls"
 	"sync/atomic"
 
+	"github.com/pergola-mesh/pergola/identity"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
 )
 
@@ -33,6 +35,22 @@ func (l *Live) Handler(entryPoint string) exchange.Handler {
 	for i, p := range l.Snapshot().points {
 		if p.name == entryPoint {
 			return &entry{l, i}
+		}
+	}
+	return nil
+}
+
+// ConfigFor returns the configuration of TLS handshakes at an entry point, each under whichever snapshot
+// is in force when it begins; nil when there is no such entry point. They offer protocols; none stands
+// for those of the tls.options that are bound to the name which the client asks for.
+//
+// A handshake runs in a context of identity.NewSession; the session goes with the connection, as
+// exchange.Conn.Session.
+func (l *Live) ConfigFor(entryPoint string, protocols ...string) *tls.Config {
+	s := l.Snapshot()
+	for i, p := range s.points {
+		if p.name == entryPoint {
+			return s.options.Identity.Config(func() *identity.Edge { return l.Snapshot().edges[i] }, protocols...)
 		}
 	}
 	return nil

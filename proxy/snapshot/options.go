@@ -8,6 +8,7 @@ import (
 
 	"github.com/pergola-mesh/pergola/config/dynamic"
 	"github.com/pergola-mesh/pergola/config/static"
+	"github.com/pergola-mesh/pergola/identity"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
 	"github.com/pergola-mesh/pergola/proxy/upstream"
 )
@@ -32,6 +33,8 @@ type Options struct {
 	// the defaults.
 	Transport *dynamic.ServersTransport
 	Upstreams *upstream.Registry
+	// Identity holds the certificates that outlive configurations; a new store when nil.
+	Identity *identity.Store
 	// Routers gives routers their place in the metrics; nil gives them none.
 	Routers Routers
 	// LogInternals and CountInternals keep access log and metrics for routers that lead to the gateway's
@@ -72,6 +75,9 @@ func NewBuilder(o Options) (*Builder, Report) {
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Identity == nil {
+		o.Identity = &identity.Store{}
 	}
 	b := &Builder{
 		options:    o,

@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/pergola-mesh/pergola/config/dynamic"
+	"github.com/pergola-mesh/pergola/identity"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
 	"github.com/pergola-mesh/pergola/proxy/route"
 )
@@ -13,6 +14,7 @@ import (
 // Snapshot is all that requests need, at one moment. It is immutable and safe for concurrent use.
 type Snapshot struct {
 	tables []*route.Table // by entry point, as in Builder.points
+	edges  []*identity.Edge
 
 	options  *Options
 	points   []point
@@ -38,8 +40,13 @@ type object struct {
 // newSnapshot makes the snapshot of a builder that has been told nothing.
 func newSnapshot(b *Builder) *Snapshot {
 	s := &Snapshot{options: &b.options, points: b.points, tables: make([]*route.Table, len(b.points))}
+	standard, err := b.options.Identity.NewPolicy("default", &dynamic.TLSOptions{ALPNProtocols: []string{"http/1.1"}}, nil)
+	if err != nil {
+		panic(err) // it is ours
+	}
 	for i := range s.tables {
 		s.tables[i] = route.NewTable(nil)
+		s.edges = append(s.edges, &identity.Edge{Fallback: standard, Open: true})
 	}
 	for k := range b.shown {
 		s.shown[k] = maps.Clone(b.shown[k])
@@ -51,7 +58,7 @@ func newSnapshot(b *Builder) *Snapshot {
 // next makes the snapshot after s, with what the builder changed.
 func (s *Snapshot) next(b *Builder, problems []dynamic.Problem) *Snapshot {
 	n := &Snapshot{
-		options: s.options, points: s.points, tables: slices.Clone(s.tables), shown: s.shown,
+		options: s.options, points: s.points, tables: slices.Clone(s.tables), edges: s.edges, shown: s.shown,
 		problems: problems, retired: slices.Concat(s.retired, b.retired),
 	}
 	for i, e := range b.edits {

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/pergola-mesh/pergola/internal/tlswords"
 )
 
 // Config makes a configuration for crypto/tls to dial servers with. It never falls back to less: what
@@ -16,24 +18,13 @@ func (t *TLS) Config() (*tls.Config, error) {
 	c := &tls.Config{
 		ServerName:         t.ServerName,
 		InsecureSkipVerify: t.InsecureSkipVerify,
-		MinVersion:         tls.VersionTLS12,
 		ClientSessionCache: tls.NewLRUClientSessionCache(0),
 	}
 	var err error
-	if t.MinVersion != "" {
-		if c.MinVersion, err = version(t.MinVersion); err != nil {
-			return nil, fmt.Errorf("minVersion: %w", err)
-		}
+	if c.MinVersion, c.MaxVersion, err = tlswords.Versions(t.MinVersion, t.MaxVersion); err != nil {
+		return nil, err
 	}
-	if t.MaxVersion != "" {
-		if c.MaxVersion, err = version(t.MaxVersion); err != nil {
-			return nil, fmt.Errorf("maxVersion: %w", err)
-		}
-		if c.MaxVersion < c.MinVersion {
-			return nil, fmt.Errorf("maxVersion %s is below minVersion %s", t.MaxVersion, tls.VersionName(c.MinVersion))
-		}
-	}
-	if c.CipherSuites, err = suites(t.CipherSuites); err != nil {
+	if c.CipherSuites, err = tlswords.Suites(t.CipherSuites); err != nil {
 		return nil, err
 	}
 	for i, ca := range t.RootCAs {
@@ -74,28 +65,4 @@ func (t *TLS) verifyPeer(state tls.ConnectionState) error {
 		}
 	}
 	return fmt.Errorf("the server's certificate carries none of %s", strings.Join(append(slices.Clone(t.PeerURIs), t.PeerDNSNames...), ", "))
-}
-
-var versions = map[string]uint16{
-	"VersionTLS10": tls.VersionTLS10, "VersionTLS11": tls.VersionTLS11,
-	"VersionTLS12": tls.VersionTLS12, "VersionTLS13": tls.VersionTLS13,
-}
-
-func version(name string) (uint16, error) {
-	if v, ok := versions[name]; ok {
-		return v, nil
-	}
-	return 0, fmt.Errorf("%q is not a version: use VersionTLS10, VersionTLS11, VersionTLS12 or VersionTLS13", name)
-}
-
-func suites(names []string) (ids []uint16, err error) {
-	known := append(tls.CipherSuites(), tls.InsecureCipherSuites()...)
-	for _, name := range names {
-		i := slices.IndexFunc(known, func(s *tls.CipherSuite) bool { return s.Name == name })
-		if i < 0 {
-			return nil, fmt.Errorf("cipherSuites: %q is not a suite crypto/tls knows", name)
-		}
-		ids = append(ids, known[i].ID)
-	}
-	return ids, nil
 }
