@@ -11,6 +11,7 @@
 //	go run ./integration/bench -quick              fewer and shorter rounds
 //	go run ./integration/bench -only=closed,idle   some of it
 //	go run ./integration/bench -peers=nginx        against one of them
+//	go run ./integration/bench -other=/tmp/before  against another build of ours, too
 //
 // The table is printed and, unless -quick or -only left something out, written into docs/benchmarks.md; the
 // figures of every round are in .cache/bench/report.json.
@@ -78,6 +79,7 @@ func run() error {
 	quick := flag.Bool("quick", false, "at most 3 rounds of 2 s; docs/benchmarks.md is left alone")
 	only := flag.String("only", "", "measurements to run, comma separated: "+strings.Join(measurementNames(), ","))
 	peers := flag.String("peers", "nginx,haproxy,envoy,caddy", "proxies to compare with, comma separated")
+	other := flag.String("other", "", "path of another build of pergola to measure beside; docs/benchmarks.md is left alone")
 	rounds := flag.Int("rounds", 5, "interleaved rounds of each load")
 	duration := flag.Duration("duration", 4*time.Second, "length of a round")
 	idle := flag.Int("idle", 10_000, "connections of the idle measurement")
@@ -85,6 +87,9 @@ func run() error {
 	flag.Parse()
 	if *quick {
 		*rounds, *duration = min(*rounds, 3), min(*duration, 2*time.Second)
+	}
+	if *other != "" {
+		addOther(*other)
 	}
 	chosen, err := chooseMeasurements(*only)
 	if err != nil {
@@ -124,7 +129,7 @@ func run() error {
 			return fmt.Errorf("%s: %w", measurement.name, err)
 		}
 	}
-	return b.publish(!*quick && *only == "")
+	return b.publish(!*quick && *only == "" && *other == "")
 }
 
 func measurementNames() []string {

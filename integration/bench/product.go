@@ -62,7 +62,7 @@ func (b *bench) findProducts(peers []string) error {
 		}
 	}
 	for _, p := range products {
-		if p.name != "pergola" && !slices.Contains(peers, p.name) {
+		if p.name != "pergola" && p.name != "other" && !slices.Contains(peers, p.name) {
 			continue
 		}
 		path, err := p.find(b.cache)
@@ -84,6 +84,14 @@ func (b *bench) findProducts(peers []string) error {
 		return fmt.Errorf("nothing to measure")
 	}
 	return nil
+}
+
+// addOther adds another build of ours, to be compared with the one in bin.
+func addOther(path string) {
+	other := products[0]
+	other.name = "other"
+	other.find = func(string) (string, error) { return exec.LookPath(path) }
+	products = slices.Insert(products, 1, other)
 }
 
 // shortVersion finds what looks like a version number in what a program says about itself; ours need not

@@ -305,8 +305,10 @@ func (k *call) finish(end int) {
 	}
 	k.u = nil
 	k.unbind()
+	// A server that overlooks a request's body takes it for the next request, and one that overlooks that
+	// a response has none sends it later.
+	u.suspect = k.mode == byNothing || k.x.Request.Body != nil
 	// Bytes behind the response are nobody's: whoever sent them is not to be trusted with more.
-	u.suspect = k.mode == byNothing
 	if k.keep && end == k.w && k.x.Life.Err() == nil && !u.expired.Load() {
 		k.pool.put(u, k.x.Conn.Shard)
 	} else {

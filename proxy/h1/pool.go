@@ -66,7 +66,8 @@ type upConn struct {
 	sending  progress // of a body that is sent meanwhile
 	expired  atomic.Bool
 	since    int64 // when it was last used
-	suspect  bool  // its last response had no body: one that the server sends all the same is yet to come
+	uses     uint8 // how often it was asked, modulo 256
+	suspect  bool  // the server may have sent more than one answer to what it was last asked
 	ticket   *sweep.Ticket
 }
 
@@ -135,7 +136,7 @@ func (p *Pool) get(x *exchange.Exchange, fresh bool) (u *upConn, kept bool, err 
 		if u = p.take(x.Conn.Shard); u == nil {
 			break
 		}
-		if (u.suspect || p.now.Load()-u.since > idleCheck || !x.Request.Idempotent()) && u.conn.Dirty() {
+		if p.doubts(u, x) && u.conn.Dirty() {
 			u.close()
 			continue
 		}
@@ -143,6 +144,17 @@ func (p *Pool) get(x *exchange.Exchange, fresh bool) (u *upConn, kept bool, err 
 	}
 	u, err = p.dial(x)
 	return u, false, err
+}
+
+// sample is how many uses of a connection there are to each that looks at it for no other reason.
+const sample = 8
+
+// doubts reports whether u must be looked at before x is sent on it: what the server sent unasked would
+// be taken for the answer, and be somebody else's. A look costs a system call, as much as a twentieth of
+// a request; so it is taken where an extra answer may be expected or would do most harm, and now and then.
+func (p *Pool) doubts(u *upConn, x *exchange.Exchange) bool {
+	u.uses++
+	return u.suspect || u.uses%sample == 0 || p.now.Load()-u.since > idleCheck || !x.Request.Idempotent()
 }
 
 // take pops the most recently used connection of the shard, or of another.

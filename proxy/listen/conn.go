@@ -29,6 +29,8 @@ type Conn struct {
 	step     func() bool
 	loopFn   func(uintptr) bool
 	callFn   func(uintptr) bool
+	dirtyFn  func(uintptr)
+	dirty    bool // what dirtyFn found
 	call     call
 	writeFn  func(uintptr) bool
 	writing  [2][]byte
@@ -38,9 +40,6 @@ type Conn struct {
 	slot     int32  // where in the lot
 	ahead    []byte // bytes read before the codec came: what a PROXY header or a sniffer left
 }
-
-// errDirty is a connection on which something came, or that ended, before anything was asked.
-var errDirty = errors.New("the connection was closed, or had bytes waiting, before it was used")
 
 // call is the state of one Call.
 type call struct {
@@ -194,9 +193,9 @@ func cut(a, b []byte, n int) ([]byte, []byte) {
 	return nil, b[n-len(a):]
 }
 
-// Call writes out and reads the beginning of the answer into in, with one wait. On the fused path it
-// fails, and sends nothing, when something unread has arrived before: that cannot be the answer. The count of a failed call is 0;
-// sent says whether any byte of out may have left.
+// Call writes out and reads the beginning of the answer into in, with one wait. What has arrived unread
+// before is taken for the answer: ask Dirty where that may be. The count of a failed call is 0; sent says
+// whether any byte of out may have left.
 func (c *Conn) Call(out, in []byte) (n int, sent bool, err error) {
 	if c.raw == nil {
 		if _, err = c.net.Write(out); err != nil {
@@ -221,10 +220,6 @@ func (c *Conn) Call(out, in []byte) (n int, sent bool, err error) {
 func (c *Conn) callStep(fd uintptr) bool {
 	k := &c.call
 	if !k.sent {
-		if readable(fd) { // what is there already cannot be the answer, and must not be taken for it
-			k.err = errDirty
-			return true
-		}
 		k.sent = true
 		n, err := rawWrite2(fd, k.out, nil)
 		switch {
@@ -307,16 +302,16 @@ func (c *Conn) PeerGone() bool {
 }
 
 // Dirty reports whether an idle connection is unfit for use: closed by the peer, or with bytes
-// waiting that nobody asked for.
+// waiting that nobody asked for. It costs a system call. For one goroutine at a time.
 func (c *Conn) Dirty() bool {
 	if c.raw == nil {
 		return peerGonePortable(c.net)
 	}
-	dirty := false
-	if err := c.raw.Control(func(fd uintptr) { dirty = readable(fd) }); err != nil {
-		return true
+	if c.dirtyFn == nil {
+		c.dirtyFn = func(fd uintptr) { c.dirty = readable(fd) }
 	}
-	return dirty
+	err := c.raw.Control(c.dirtyFn)
+	return err != nil || c.dirty
 }
 
 func peerGonePortable(c net.Conn) bool {
