@@ -104,7 +104,7 @@ func (c *conn1) frame(x *exchange.Exchange) (chunked bool) {
 	out := appendStatusLine(ws.out[:0], p.Status)
 	out = p.Header.AppendTo(out)
 	if !p.Header.Has(exchange.Date) {
-		out = append(out, date()...)
+		out = append(out, date(x.Record.Start+x.Record.UpstreamDuration)...)
 	}
 	old := x.Request.Proto == exchange.HTTP10
 	switch {
@@ -239,13 +239,13 @@ type dateLine struct {
 
 var lastDate atomic.Pointer[dateLine]
 
-// date is "Date: …CRLF". RFC 9110 §6.6.1.
-func date() []byte {
-	now := clock.Now()
-	if d := lastDate.Load(); d != nil && now/int64(time.Second) == d.second {
+// date is "Date: …CRLF" of now, or of a later moment that was asked for before. RFC 9110 §6.6.1.
+func date(now int64) []byte {
+	second := now / int64(time.Second)
+	if d := lastDate.Load(); d != nil && second <= d.second {
 		return d.line
 	}
-	d := &dateLine{second: now / int64(time.Second)}
+	d := &dateLine{second: second}
 	d.line = clock.Time(now).UTC().AppendFormat([]byte("Date: "), "Mon, 02 Jan 2006 15:04:05 GMT")
 	d.line = append(d.line, crlf...)
 	lastDate.Store(d)
