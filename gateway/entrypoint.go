@@ -4,7 +4,7 @@ package gateway
 
 import (
 	"context"
-	"errors"
+	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"net"
@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/pergola-mesh/pergola/config/static"
+	"github.com/pergola-mesh/pergola/internal/sweep"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
 	"github.com/pergola-mesh/pergola/proxy/fields"
 	"github.com/pergola-mesh/pergola/proxy/h1"
@@ -33,7 +34,12 @@ type Options struct {
 	Refused func(entryPoint, rule string)
 	// Connections counts connections, +1 and -1.
 	Connections func(entryPoint string) func(delta int)
-	Logger      *slog.Logger
+	// TLS returns the configuration to terminate an entry point's TLS with; it is asked for every
+	// connection. nil, or a nil answer when the entry point is made: the entry point speaks no TLS.
+	TLS func(entryPoint string) func(info *exchange.Conn) *tls.Config
+	// Relay returns who takes an entry point's connections away from HTTP; nil: nobody.
+	Relay  func(entryPoint string) Relay
+	Logger *slog.Logger
 }
 
 // EntryPoint is an address the gateway listens on.
@@ -42,48 +48,82 @@ type EntryPoint struct {
 	config      *static.EntryPoint
 	logger      *slog.Logger
 	listener    *listen.Listener
-	server      *h1.Server
+	speaks      protocols
+	greetings   sweep.Sweeper
 	proxy       *proxyPolicy
+	refused     func(rule string)
 	connections func(delta int)
 	stopping    atomic.Bool
+	draining    atomic.Bool
+	killed      atomic.Bool
 }
 
 // NewEntryPoint listens on the entry point's address. Nothing is accepted before Serve.
 func NewEntryPoint(name string, config *static.EntryPoint, o Options) (*EntryPoint, error) {
-	logger := o.Logger.With("entryPoint", name)
-	refused := func(rule string) { o.Refused(name, rule) }
-	stack, err := newStack(config, o.Global, "http", refused, o.Handler(name))
-	if err != nil {
+	e := &EntryPoint{
+		name: name, config: config, logger: o.Logger.With("entryPoint", name), connections: o.Connections(name),
+		refused: func(rule string) { o.Refused(name, rule) },
+	}
+	if err := e.speak(o); err != nil {
 		return nil, fmt.Errorf("entry point %s: %w", name, err)
 	}
-	proxy, err := newProxyPolicy(config.ProxyProtocol)
-	if err != nil {
+	var err error
+	if e.proxy, err = newProxyPolicy(config.ProxyProtocol); err != nil {
 		return nil, fmt.Errorf("entry point %s: %w", name, err)
 	}
 	ln, err := bind(config)
 	if err != nil {
 		return nil, fmt.Errorf("entry point %s: %w", name, err)
 	}
-	t := &config.Transport.RespondingTimeouts
-	return &EntryPoint{
-		name: name, config: config, logger: logger, proxy: proxy, connections: o.Connections(name),
-		listener: listen.NewListener(ln, listen.Options{
-			MaxConns: config.Limits.MaxConnections, MaxPerClient: config.Limits.MaxConnectionsPerClient,
-			Process: o.Process, Refused: refused, Logger: logger,
-		}),
-		server: &h1.Server{
-			Handler: stack, Observer: o.Observer(name), Refused: refused, Logger: logger, Scheme: "http",
-			Limits: fields.Limits{
-				HeaderBytes: config.HTTP.MaxHeaderBytes, Fields: config.HTTP.MaxHeaderFields,
-				TargetBytes: config.HTTP.MaxTargetBytes, Underscore: underscore(config.HTTP.UnderscoreHeadersStrategy),
-			},
-			Timeouts: h1.Timeouts{
-				Header: time.Duration(t.HeaderTimeout), Body: time.Duration(t.ReadTimeout),
-				Write: time.Duration(t.WriteTimeout), Idle: time.Duration(t.IdleTimeout),
-			},
-			MaxRequests: config.Transport.KeepAliveMaxRequests,
-			MaxAge:      time.Duration(config.Transport.KeepAliveMaxTime),
+	e.listener = listen.NewListener(ln, listen.Options{
+		MaxConns: config.Limits.MaxConnections, MaxPerClient: config.Limits.MaxConnectionsPerClient,
+		Process: o.Process, Refused: e.refused, Logger: e.logger,
+	})
+	return e, nil
+}
+
+// speak makes the servers of the protocols that the entry point speaks.
+func (e *EntryPoint) speak(o Options) error {
+	plain, err := e.http1("http", o)
+	if err != nil {
+		return err
+	}
+	e.speaks.plain = []preface{{protocol: plain}}
+	if o.TLS != nil {
+		e.speaks.tls = o.TLS(e.name)
+	}
+	if e.speaks.tls != nil {
+		secure, err := e.http1("https", o)
+		if err != nil {
+			return err
+		}
+		e.speaks.secure = map[string]Protocol{"": secure, "http/1.1": secure}
+	}
+	if o.Relay != nil {
+		e.speaks.relay = o.Relay(e.name)
+	}
+	return nil
+}
+
+// http1 makes the server of HTTP/1.1 for requests of scheme.
+func (e *EntryPoint) http1(scheme string, o Options) (*h1.Server, error) {
+	stack, err := newStack(e.config, o.Global, scheme, e.refused, o.Handler(e.name))
+	if err != nil {
+		return nil, err
+	}
+	h, t := &e.config.HTTP, &e.config.Transport.RespondingTimeouts
+	return &h1.Server{
+		Handler: stack, Observer: o.Observer(e.name), Refused: e.refused, Logger: e.logger, Scheme: scheme,
+		Limits: fields.Limits{
+			HeaderBytes: h.MaxHeaderBytes, Fields: h.MaxHeaderFields,
+			TargetBytes: h.MaxTargetBytes, Underscore: underscore(h.UnderscoreHeadersStrategy),
 		},
+		Timeouts: h1.Timeouts{
+			Header: time.Duration(t.HeaderTimeout), Body: time.Duration(t.ReadTimeout),
+			Write: time.Duration(t.WriteTimeout), Idle: time.Duration(t.IdleTimeout),
+		},
+		MaxRequests: e.config.Transport.KeepAliveMaxRequests,
+		MaxAge:      time.Duration(e.config.Transport.KeepAliveMaxTime),
 	}, nil
 }
 
@@ -119,33 +159,20 @@ func (e *EntryPoint) Addr() net.Addr { return e.listener.Addr() }
 // Name is the entry point's name.
 func (e *EntryPoint) Name() string { return e.name }
 
-// Server is the codec behind the entry point's listener.
-func (e *EntryPoint) Server() *h1.Server { return e.server }
+// Plain is what serves a plaintext connection that begins as one of HTTP/1.1 does.
+func (e *EntryPoint) Plain() Protocol { return e.speaks.plain[len(e.speaks.plain)-1].protocol }
 
 // Serve accepts connections until Stop.
 func (e *EntryPoint) Serve() { e.listener.Serve(e.serve) }
 
 func (e *EntryPoint) serve(c net.Conn, peer netip.AddrPort, shard uint32, done func()) {
 	e.connections(1)
-	ended := func() {
+	g := &greeting{e: e, conn: listen.NewConn(c, nil),
+		info: &exchange.Conn{EntryPoint: e.name, Peer: peer, Local: listen.AddrPort(c.LocalAddr()), Shard: shard}}
+	g.serve(func() {
 		e.connections(-1)
 		done()
-	}
-	info := &exchange.Conn{EntryPoint: e.name, Peer: peer, Local: listen.AddrPort(c.LocalAddr()), Shard: shard}
-	var ahead []byte
-	if e.proxy != nil {
-		var err error
-		if ahead, err = e.proxy.read(c, info, time.Duration(e.config.Transport.RespondingTimeouts.HeaderTimeout)); err != nil {
-			c.Close()
-			ended()
-			if !errors.Is(err, errNothing) {
-				e.listener.Refused("proxy_protocol", peer)
-			}
-			return
-		}
-	}
-	info.PeerText = info.Peer.Addr().String()
-	e.server.Serve(listen.NewConn(c, ahead), info, ended)
+	})
 }
 
 // Stop goes on accepting for requestAcceptGraceTimeout, then closes the listener, lets what is in
@@ -164,10 +191,28 @@ func (e *EntryPoint) Stop(ctx context.Context) {
 	e.listener.Close()
 	grace, cancel := context.WithTimeout(ctx, time.Duration(life.GraceTimeOut))
 	defer cancel()
-	if e.server.Drain(grace) != nil {
-		e.logger.Warn("connections cut at the end of the grace period", "connections", e.server.Active(),
+	e.draining.Store(true)
+	if e.each(grace, Protocol.Drain) != nil || !e.listener.Drained(grace) {
+		e.logger.Warn("connections cut at the end of the grace period", "connections", e.listener.Count(),
 			"graceTimeOut", time.Duration(life.GraceTimeOut))
-		e.server.Kill(ctx)
+		e.killed.Store(true)
+		e.each(ctx, Protocol.Kill)
 	}
 	e.listener.Wait()
+}
+
+// each has all protocols drain, or kill, together. The error is that of one that did not come to its end.
+func (e *EntryPoint) each(ctx context.Context, end func(Protocol, context.Context) error) error {
+	all := e.speaks.all()
+	errs := make(chan error, len(all))
+	for _, p := range all {
+		go func() { errs <- end(p, ctx) }()
+	}
+	var failed error
+	for range all {
+		if err := <-errs; err != nil {
+			failed = err
+		}
+	}
+	return failed
 }

@@ -31,6 +31,12 @@ type point struct {
 
 func start(t *testing.T, change func(e *static.EntryPoint)) *point {
 	t.Helper()
+	return startWith(t, change, nil)
+}
+
+// startWith is start with other options.
+func startWith(t *testing.T, change func(e *static.EntryPoint), options func(o *Options)) *point {
+	t.Helper()
 	p := &point{hold: make(chan struct{})}
 	e := &static.EntryPoint{}
 	e.SetDefaults()
@@ -45,8 +51,7 @@ func start(t *testing.T, change func(e *static.EntryPoint)) *point {
 		x.Respond(200, "text/plain", []byte(x.Client.String()))
 		return nil
 	})
-	var err error
-	p.EntryPoint, err = NewEntryPoint("web", e, Options{
+	o := Options{
 		Global: &static.Global{}, Process: listen.NewCap(0), Logger: slog.New(slog.DiscardHandler),
 		Handler:  func(string) exchange.Handler { return handler },
 		Observer: func(string) exchange.Observer { return nil },
@@ -56,7 +61,12 @@ func start(t *testing.T, change func(e *static.EntryPoint)) *point {
 			p.mu.Unlock()
 		},
 		Connections: func(string) func(int) { return func(delta int) { p.open.Add(int64(delta)) } },
-	})
+	}
+	if options != nil {
+		options(&o)
+	}
+	var err error
+	p.EntryPoint, err = NewEntryPoint("web", e, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -174,7 +184,8 @@ func TestConnectionCaps(t *testing.T) {
 			if p.serves() {
 				t.Error("a third connection was served")
 			}
-			if got := p.rules(); len(got) != 1 || got[0] != rule {
+			await(t, "the refusal is counted", func() bool { return len(p.rules()) == 1 })
+			if got := p.rules(); got[0] != rule {
 				t.Errorf("refused by %q", got)
 			}
 			kept[0].Close()

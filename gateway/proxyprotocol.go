@@ -5,7 +5,6 @@ import (
 	"io"
 	"net"
 	"net/netip"
-	"time"
 
 	"github.com/pergola-mesh/pergola/config/static"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
@@ -32,13 +31,9 @@ var errNothing = errors.New("the connection ended before its first byte")
 
 // read takes the header off the connection, if the peer is one that sends it, and makes info's
 // addresses those of the header. It returns what was read behind it.
-func (p *proxyPolicy) read(c net.Conn, info *exchange.Conn, timeout time.Duration) ([]byte, error) {
+func (p *proxyPolicy) read(c net.Conn, info *exchange.Conn) ([]byte, error) {
 	if !p.everybody && !contains(p.trusted, info.Peer.Addr()) {
 		return nil, nil
-	}
-	if timeout > 0 {
-		c.SetReadDeadline(time.Now().Add(timeout))
-		defer c.SetReadDeadline(time.Time{})
 	}
 	first := &firstRead{Reader: c}
 	h, rest, err := listen.ReadProxy(first)

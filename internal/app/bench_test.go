@@ -128,7 +128,7 @@ func benchServer(t testing.TB, access bool) *h1.Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return e.Server()
+	return e.Plain().(*h1.Server)
 }
 
 // serve asks server n times over one connection.

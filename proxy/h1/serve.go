@@ -174,7 +174,7 @@ func (c *conn1) step() bool {
 			return true
 		}
 		ws.w += n
-		more = ahead || ws.w == len(ws.in)
+		more = ahead || ws.w == len(ws.in) || c.io.Ahead()
 	}
 }
 

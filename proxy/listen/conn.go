@@ -3,25 +3,35 @@
 package listen
 
 import (
-	"errors"
+	"crypto/tls"
 	"net"
 	"syscall"
 	"time"
 )
 
 // ErrWouldBlock is what Read answers inside Loop when there is nothing to read yet. The step must
-// then return false.
-var ErrWouldBlock = errors.New("would block")
+// then return false. It is a temporary net.Error: crypto/tls then asks again later.
+var ErrWouldBlock error = wouldBlock{}
+
+type wouldBlock struct{}
+
+func (wouldBlock) Error() string   { return "would block" }
+func (wouldBlock) Timeout() bool   { return true }
+func (wouldBlock) Temporary() bool { return true }
+
+var _ net.Error = wouldBlock{}
 
 // Conn is a connection with fused I/O: where the platform allows it, a whole keep-alive loop runs
 // inside one RawConn.Read callback, so that a request costs one read and one write and no probe for
 // EAGAIN. On other platforms and for other kinds of net.Conn the same methods work on plain
-// blocking calls.
+// blocking calls. TLS runs inside the loop too (Wire).
 //
 // The descriptor's read lock is held inside Loop: a step must never wait for its own connection, nor
 // close it. It returns true first and goes on outside.
 type Conn struct {
-	net net.Conn
+	net net.Conn        // the socket
+	tls *tls.Conn       // what is read and written then goes through it; nil on plaintext
+	w   *wire           // what tls runs over; nil on plaintext
 	raw syscall.RawConn // nil on the portable path
 	fd  uintptr         // valid while inside
 	in  bool            // inside Loop, on the fused path
@@ -35,10 +45,11 @@ type Conn struct {
 	writeFn  func(uintptr) bool
 	writing  [2][]byte
 	writeErr error
-	aborted  bool   // Close resets
-	watched  bool   // the parking lot's epoll has the descriptor
-	slot     int32  // where in the lot
-	ahead    []byte // bytes read before the codec came: what a PROXY header or a sniffer left
+	aborted  bool        // Close resets
+	watched  bool        // the parking lot's epoll has the descriptor
+	slot     int32       // where in the lot
+	ahead    []byte      // bytes read before the codec came: what a PROXY header or a sniffer left
+	lent     *readBuffer // what ahead lies in, when it goes back to the pool
 }
 
 // call is the state of one Call.
@@ -49,8 +60,16 @@ type call struct {
 	err     error
 }
 
-// NewConn wraps c. ahead, if any, is returned by the first reads.
+// NewConn wraps c. ahead, if any, is returned by the first reads. Of a *tls.Conn that was made over a
+// Wire it returns the Conn that the Wire is of, which is then one of TLS.
 func NewConn(c net.Conn, ahead []byte) *Conn {
+	if t, ok := c.(*tls.Conn); ok {
+		if w, ok := t.NetConn().(*wire); ok {
+			w.conn.tls = t
+			w.conn.ahead = ahead
+			return w.conn
+		}
+	}
 	lc := &Conn{net: c, ahead: ahead}
 	if !fused {
 		return lc
@@ -68,14 +87,24 @@ func NewConn(c net.Conn, ahead []byte) *Conn {
 // Unread makes p, which is kept, the next thing that is read.
 func (c *Conn) Unread(p []byte) { c.ahead = append(p[:len(p):len(p)], c.ahead...) }
 
-// Ahead reports whether there are bytes that were read before.
-func (c *Conn) Ahead() bool { return len(c.ahead) > 0 }
+// Ahead reports whether a Read may return something without that the socket has to become readable:
+// there are bytes that were read before, or records of TLS.
+func (c *Conn) Ahead() bool { return len(c.ahead) > 0 || c.tls != nil && c.w.ahead() }
 
 // Inside reports whether the caller is inside a fused Loop, where it must not wait for this connection.
 func (c *Conn) Inside() bool { return c.in }
 
-// Net is the connection below.
-func (c *Conn) Net() net.Conn { return c.net }
+// Net is the connection as an ordinary one: for deadlines, and for writes from a goroutine other than
+// the one that runs Loop.
+func (c *Conn) Net() net.Conn {
+	if c.tls != nil {
+		return c.tls
+	}
+	return c.net
+}
+
+// TLS is the connection of TLS; nil on plaintext.
+func (c *Conn) TLS() *tls.Conn { return c.tls }
 
 // Fused reports whether the fused path is in use.
 func (c *Conn) Fused() bool { return c.raw != nil }
@@ -108,14 +137,25 @@ func (c *Conn) Read(p []byte) (int, error) {
 	if len(c.ahead) > 0 {
 		n := copy(p, c.ahead)
 		if c.ahead = c.ahead[n:]; len(c.ahead) == 0 {
-			c.ahead = nil
+			c.releaseAhead()
 		}
 		return n, nil
+	}
+	if c.tls != nil {
+		return c.readTLS(p)
 	}
 	if !c.in {
 		return c.net.Read(p)
 	}
 	return rawRead(c.fd, p)
+}
+
+func (c *Conn) releaseAhead() {
+	c.ahead = nil
+	if c.lent != nil {
+		readBuffers.Put(c.lent)
+		c.lent = nil
+	}
 }
 
 // Write writes all of p, and waits as long as the write deadline lets it. It is for the goroutine that
@@ -125,6 +165,9 @@ func (c *Conn) Write(p []byte) error { return c.Write2(p, nil) }
 // Write2 writes all of a and then b, in one system call if the socket takes it. It may use a's spare
 // capacity.
 func (c *Conn) Write2(a, b []byte) error {
+	if c.tls != nil {
+		return c.writeTLS(a, b)
+	}
 	if len(b) > 0 && len(b) <= joined && cap(a)-len(a) >= len(b) {
 		a, b = append(a, b...), nil
 	}
@@ -168,7 +211,7 @@ func (c *Conn) Write2(a, b []byte) error {
 // joined is up to how many bytes copying is cheaper than a vectored write.
 const joined = 4 << 10
 
-// writePortable writes a and b in one call where a's spare capacity takes b: TLS then makes one record.
+// writePortable writes a and b in one call where a's spare capacity takes b.
 func (c *Conn) writePortable(a, b []byte) error {
 	if len(b) > 0 && len(a) > 0 && cap(a)-len(a) >= len(b) {
 		a, b = append(a, b...), nil
@@ -198,14 +241,17 @@ func cut(a, b []byte, n int) ([]byte, []byte) {
 // whether any byte of out may have left.
 func (c *Conn) Call(out, in []byte) (n int, sent bool, err error) {
 	if c.raw == nil {
-		if _, err = c.net.Write(out); err != nil {
+		if err = c.Write(out); err != nil {
 			return 0, true, err
 		}
-		n, err = c.net.Read(in)
+		n, err = c.Read(in)
 		return n, true, err
 	}
 	if c.callFn == nil {
 		c.callFn = c.callStep
+		if c.tls != nil {
+			c.callFn = c.callStepTLS
+		}
 	}
 	c.call = call{out: out, in: in}
 	err = c.raw.Read(c.callFn)
@@ -244,14 +290,24 @@ func (c *Conn) callStep(fd uintptr) bool {
 
 // Close closes the connection. Never from inside Loop.
 func (c *Conn) Close() error {
+	c.releaseAhead()
 	if c.aborted {
 		return bottom(c.net).Close() // without the farewell of TLS, which would make it look complete
+	}
+	if c.tls != nil {
+		return c.closeTLS()
 	}
 	return c.net.Close()
 }
 
 // CloseWrite ends the sending direction, where the connection can.
 func (c *Conn) CloseWrite() error {
+	if c.tls != nil {
+		c.w.leaving.Store(true)
+		if err := c.tls.CloseWrite(); err != nil {
+			return err
+		}
+	}
 	if cw, ok := c.net.(interface{ CloseWrite() error }); ok {
 		return cw.CloseWrite()
 	}
@@ -283,9 +339,15 @@ var past = time.Unix(1, 0)
 func (c *Conn) Interrupt() { c.net.SetReadDeadline(past) }
 
 // InterruptWrite makes writes that wait, now and later, fail. From any goroutine.
-func (c *Conn) InterruptWrite() { c.net.SetWriteDeadline(past) }
+func (c *Conn) InterruptWrite() {
+	if c.w != nil {
+		c.w.cut.Store(true)
+	}
+	c.net.SetWriteDeadline(past)
+}
 
-// Resume takes Interrupt and InterruptWrite back.
+// Resume takes Interrupt and InterruptWrite back. A write of TLS that was interrupted has broken the
+// connection for good.
 func (c *Conn) Resume() { c.net.SetDeadline(time.Time{}) }
 
 // PeerGone reports whether the peer has closed or reset the connection, as far as can be seen
@@ -306,6 +368,9 @@ func (c *Conn) PeerGone() bool {
 func (c *Conn) Dirty() bool {
 	if c.raw == nil {
 		return peerGonePortable(c.net)
+	}
+	if c.tls != nil {
+		return c.dirtyTLS()
 	}
 	if c.dirtyFn == nil {
 		c.dirtyFn = func(fd uintptr) { c.dirty = readable(fd) }

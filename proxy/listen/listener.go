@@ -1,6 +1,7 @@
 package listen
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"net"
@@ -130,6 +131,22 @@ func (l *Listener) Count() int { return l.own.Count() }
 func (l *Listener) Close() error {
 	l.closed.Store(true)
 	return l.net.Close()
+}
+
+// Drained waits until the last connection has ended, after Close, or ctx ends, and reports whether none
+// is left.
+func (l *Listener) Drained(ctx context.Context) bool {
+	gone := make(chan struct{})
+	go func() {
+		l.wg.Wait()
+		close(gone)
+	}()
+	select {
+	case <-gone:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // Wait returns when the last connection has ended, after Close.

@@ -1,0 +1,159 @@
+package gateway
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"sync/atomic"
+	"time"
+
+	"github.com/pergola-mesh/pergola/internal/clock"
+	"github.com/pergola-mesh/pergola/proxy/exchange"
+	"github.com/pergola-mesh/pergola/proxy/listen"
+)
+
+// greeting is a connection of which it is not settled yet what is spoken on it. Its one deadline runs
+// from when it was accepted until it is served, the PROXY header and the handshake of TLS included.
+type greeting struct {
+	e     *EntryPoint
+	conn  *listen.Conn
+	info  *exchange.Conn
+	began int64
+	said  atomic.Bool // something has arrived
+	cut   atomic.Bool // the sweeper has ended it
+}
+
+// drainSilent is how long a draining entry point waits for a connection that has said nothing yet.
+const drainSilent = time.Second
+
+// Sweep is the greeting's timer.
+func (g *greeting) Sweep(now int64) {
+	e, age := g.e, time.Duration(now-g.began)
+	limit := time.Duration(e.config.Transport.RespondingTimeouts.HeaderTimeout)
+	if limit > 0 && age > limit || e.killed.Load() || e.draining.Load() && !g.said.Load() && age > drainSilent {
+		g.cut.Store(true)
+		g.conn.Interrupt()
+		g.conn.InterruptWrite()
+	}
+}
+
+// A refusal is why a greeting came to nothing, by the name of its rule. Without a rule it is nobody's
+// fault.
+type refusal struct {
+	rule string
+	err  error
+}
+
+// settle finds out what is spoken, and with whom.
+func (g *greeting) settle() (Protocol, *refusal) {
+	ticket := g.e.greetings.Add(g)
+	p, r := g.greet()
+	g.e.greetings.Remove(ticket)
+	if g.cut.Load() {
+		p, r = nil, &refusal{err: errors.New("it was not settled in time what is spoken")}
+		if g.said.Load() && !g.e.killed.Load() {
+			r.rule = "greeting_timeout"
+		}
+	}
+	return p, r
+}
+
+func (g *greeting) greet() (Protocol, *refusal) {
+	e := g.e
+	if e.proxy != nil {
+		rest, err := e.proxy.read(g.conn.Net(), g.info)
+		if err == errNothing {
+			return nil, &refusal{err: err}
+		}
+		if g.said.Store(true); err != nil {
+			return nil, &refusal{"proxy_protocol", err}
+		}
+		g.conn.Unread(rest)
+	}
+	g.info.PeerText = g.info.Peer.Addr().String()
+	if e.speaks.relay != nil {
+		if p := e.speaks.relay.Accepted(g.info); p != nil {
+			return p, nil
+		}
+	}
+	var p Protocol
+	secure := false
+	err := g.conn.Sniff(func(first []byte) bool {
+		g.said.Store(true)
+		secure = first[0] == handshakeRecord && e.speaks.tls != nil
+		p = e.speaks.plaintext(first)
+		return secure || p != nil
+	})
+	if err != nil && !(err == io.ErrUnexpectedEOF && g.conn.Ahead()) {
+		return nil, &refusal{err: err}
+	}
+	if e.speaks.relay != nil {
+		q, err := e.speaks.relay.Greeted(g.conn, g.info)
+		if err != nil {
+			return nil, &refusal{"greeting", err}
+		}
+		if q != nil {
+			return q, nil
+		}
+	}
+	if secure {
+		return g.handshake()
+	}
+	if p == nil { // it ended in the middle of a preface
+		p = e.speaks.plain[len(e.speaks.plain)-1].protocol
+	}
+	return p, nil
+}
+
+// handshake terminates TLS.
+func (g *greeting) handshake() (Protocol, *refusal) {
+	t := tls.Server(g.conn.Wire(), g.e.speaks.tls(g.info))
+	if err := t.HandshakeContext(context.Background()); err != nil {
+		return nil, &refusal{handshakeRule(err), err}
+	}
+	g.conn = listen.NewConn(t, nil)
+	state := t.ConnectionState()
+	g.info.TLS = &state
+	p := g.e.speaks.secure[state.NegotiatedProtocol]
+	if p == nil {
+		return nil, &refusal{"tls_protocol", errors.New("nothing here speaks " + state.NegotiatedProtocol)}
+	}
+	return p, nil
+}
+
+// handshakeRule names what was wrong with a handshake.
+func handshakeRule(err error) string {
+	var certificate *tls.CertificateVerificationError
+	var record tls.RecordHeaderError
+	switch {
+	case errors.As(err, &certificate):
+		return "tls_client_certificate"
+	case errors.As(err, &record):
+		return "tls_record"
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return "tls_abandoned"
+	}
+	return "tls_handshake"
+}
+
+// serve greets a connection and has it served by whoever speaks what it speaks.
+func (g *greeting) serve(done func()) {
+	g.began = clock.Now()
+	p, r := g.settle()
+	if r == nil {
+		p.Serve(g.conn, g.info, done)
+		return
+	}
+	g.conn.Close()
+	done()
+	if r.rule == "" {
+		return
+	}
+	if r.rule == "proxy_protocol" { // a load balancer and a gateway that misunderstand each other
+		g.e.listener.Refused(r.rule, g.info.Peer)
+		return
+	}
+	g.e.refused(r.rule)
+	g.e.logger.Debug("connection refused", "rule", r.rule, "peer", g.info.PeerText, "error", r.err)
+}

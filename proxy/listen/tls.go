@@ -1,0 +1,138 @@
+package listen
+
+import (
+	"errors"
+	"io"
+)
+
+// ErrTruncated is an end of the stream that the peer did not announce with close_notify: what was read
+// may be a part of what it sent. RFC 8446 §6.1.
+var ErrTruncated = errors.New("the TLS connection ended without close_notify")
+
+func (c *Conn) readTLS(p []byte) (int, error) {
+	n, err := c.tls.Read(p)
+	if err == io.EOF && c.w.ended {
+		err = ErrTruncated
+	}
+	return n, err
+}
+
+const (
+	// shortRecord is a plaintext that never takes more than one record, longRecord the longest there is.
+	shortRecord, longRecord = 1 << 10, 16 << 10
+	// boosted is after how many bytes crypto/tls makes records as long as they can be.
+	boosted = 256 << 10
+)
+
+// writeTLS writes a and b in as few records as they take, and all records together.
+func (c *Conn) writeTLS(a, b []byte) error {
+	if len(b) > 0 && cap(a)-len(a) >= len(b) {
+		a, b = append(a, b...), nil
+	}
+	w := c.w
+	if c.in && len(b) == 0 && (len(a) <= shortRecord || len(a) <= longRecord && w.sent > boosted) {
+		w.direct = true
+		_, err := c.tls.Write(a)
+		w.direct = false
+		return err
+	}
+	w.cork()
+	_, err := c.tls.Write(a)
+	if err == nil && len(b) > 0 {
+		_, err = c.tls.Write(b)
+	}
+	if lost := w.uncork(); err == nil {
+		err = lost
+	}
+	return err
+}
+
+// writeRecord writes one record inside Loop, without a detour if the socket takes it.
+func (c *Conn) writeRecord(p []byte) (int, error) {
+	if c.w.sent <= boosted {
+		c.w.sent += len(p)
+	}
+	n, err := rawWrite2(c.fd, p, nil)
+	if n == len(p) || err != nil && err != ErrWouldBlock {
+		return n, err
+	}
+	m, err := c.net.Write(p[n:])
+	return n + m, err
+}
+
+// cork keeps records until uncork.
+func (w *wire) cork() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.out = corkBuffers.Get().(*[]byte)
+}
+
+// uncork writes what has been kept.
+func (w *wire) uncork() (err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(*w.out) > 0 {
+		_, err = w.conn.net.Write(*w.out)
+	}
+	*w.out = (*w.out)[:0]
+	corkBuffers.Put(w.out)
+	w.out = nil
+	return err
+}
+
+// callStepTLS is callStep over TLS. A record that is here already is no answer; one that is still on its
+// way from before may be one, as on plaintext, or a ticket for another session.
+func (c *Conn) callStepTLS(fd uintptr) bool {
+	k := &c.call
+	c.fd, c.in = fd, true
+	defer func() { c.in = false }()
+	if !k.sent {
+		if c.w.ahead() && c.unasked() {
+			k.err = errDirty
+			return true
+		}
+		k.sent = true
+		if k.err = c.writeTLS(k.out, nil); k.err != nil {
+			return true
+		}
+		return false
+	}
+	k.n, k.err = c.readTLS(k.in)
+	if k.err == ErrWouldBlock {
+		k.err = nil
+		return false
+	}
+	return true
+}
+
+// errDirty is a connection on which something came, or that ended, before anything was asked.
+var errDirty = errors.New("the connection was closed, or had something to say, before it was used")
+
+// unasked reports whether something has come, or is coming, that a peer does not send unasked; tickets
+// are taken. It is called with the descriptor at hand.
+func (c *Conn) unasked() bool {
+	var p [1]byte
+	_, err := c.tls.Read(p[:])
+	return err != ErrWouldBlock || c.w.midway()
+}
+
+// dirtyTLS is Dirty over TLS.
+func (c *Conn) dirtyTLS() bool {
+	if c.dirtyFn == nil {
+		c.dirtyFn = func(fd uintptr) {
+			if c.dirty = c.w.ahead() || readable(fd); c.dirty {
+				c.fd, c.in = fd, true
+				c.dirty = c.unasked()
+				c.in = false
+			}
+		}
+	}
+	err := c.raw.Control(c.dirtyFn)
+	return err != nil || c.dirty
+}
+
+// closeTLS says farewell, unless the connection was interrupted, and closes.
+func (c *Conn) closeTLS() error {
+	c.w.leaving.Store(true)
+	return c.tls.Close()
+}
