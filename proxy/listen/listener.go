@@ -25,20 +25,21 @@ type Options struct {
 
 // Listener accepts connections within caps.
 type Listener struct {
-	net     net.Listener
-	options Options
-	own     *Cap
-	clients clientCap
-	next    atomic.Uint32
-	wg      sync.WaitGroup
-	closed  atomic.Bool
-	noticed atomic.Int64 // when a refusal was last logged, Unix seconds
+	net    net.Listener
+	gate   *Gate
+	logger *slog.Logger
+	next   atomic.Uint32
+	wg     sync.WaitGroup
+	closed atomic.Bool
 }
 
 // NewListener takes ln over: Close closes it.
 func NewListener(ln net.Listener, options Options) *Listener {
-	return &Listener{net: ln, options: options, own: NewCap(options.MaxConns), clients: clientCap{limit: options.MaxPerClient}}
+	return &Listener{net: ln, gate: NewGate(ln.Addr().String(), options), logger: options.Logger}
 }
+
+// Gate is what admits the listener's connections: for those that reach the same address in another way.
+func (l *Listener) Gate() *Gate { return l.gate }
 
 // Addr is where it listens.
 func (l *Listener) Addr() net.Addr { return l.net.Addr() }
@@ -56,51 +57,22 @@ func (l *Listener) Serve(serve func(c net.Conn, peer netip.AddrPort, shard uint3
 			}
 			// Out of descriptors or memory: those who are here go on, and may free some.
 			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
-			l.options.Logger.Error("accept failed", "address", l.net.Addr().String(), "error", err, "retryIn", pause)
+			l.logger.Error("accept failed", "address", l.net.Addr().String(), "error", err, "retryIn", pause)
 			time.Sleep(pause)
 			continue
 		}
 		pause = 0
 		peer := AddrPort(c.RemoteAddr())
-		key := clientKey(peer.Addr())
-		if rule := l.admit(key); rule != "" {
+		if rule := l.gate.Admit(peer.Addr()); rule != "" {
 			l.refuse(c, peer, rule)
 			continue
 		}
 		shard := l.next.Add(1)
 		l.wg.Add(1)
 		go serve(c, peer, shard, func() {
-			l.release(key)
+			l.gate.Leave(peer.Addr())
 			l.wg.Done()
 		})
-	}
-}
-
-// admit takes a place under every cap, or none and returns the rule that stood against it.
-func (l *Listener) admit(key netip.Addr) string {
-	if !l.own.Take() {
-		return "max_connections"
-	}
-	if p := l.options.Process; p != nil && !p.Take() {
-		l.own.Give()
-		return "max_connections_process"
-	}
-	if !l.clients.take(key) {
-		l.releaseCaps()
-		return "max_connections_per_client"
-	}
-	return ""
-}
-
-func (l *Listener) release(key netip.Addr) {
-	l.clients.give(key)
-	l.releaseCaps()
-}
-
-func (l *Listener) releaseCaps() {
-	l.own.Give()
-	if p := l.options.Process; p != nil {
-		p.Give()
 	}
 }
 
@@ -113,19 +85,11 @@ func (l *Listener) refuse(c net.Conn, peer netip.AddrPort, rule string) {
 	l.Refused(rule, peer)
 }
 
-// Refused counts a connection that was closed unserved, and says so in the log once a second at most.
-func (l *Listener) Refused(rule string, peer netip.AddrPort) {
-	if l.options.Refused != nil {
-		l.options.Refused(rule)
-	}
-	now := time.Now().Unix()
-	if last := l.noticed.Load(); now != last && l.noticed.CompareAndSwap(last, now) {
-		l.options.Logger.Warn("connections refused", "address", l.net.Addr().String(), "rule", rule, "peer", peer.String())
-	}
-}
+// Refused counts a connection that was closed unserved.
+func (l *Listener) Refused(rule string, peer netip.AddrPort) { l.gate.Refused(rule, peer) }
 
 // Count is the number of connections that are being served.
-func (l *Listener) Count() int { return l.own.Count() }
+func (l *Listener) Count() int { return l.gate.Count() }
 
 // Close stops accepting. Connections that were accepted go on.
 func (l *Listener) Close() error {

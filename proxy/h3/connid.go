@@ -1,0 +1,36 @@
+package h3
+
+import (
+	"crypto/rand"
+	"net"
+	"net/netip"
+
+	"github.com/quic-go/quic-go"
+)
+
+// connectionIDs makes identifiers whose first byte is the process's generation; the rest is random.
+// RFC 9000 §5.1.
+type connectionIDs struct{ generation byte }
+
+// ConnectionIDBytes is the length of every connection's identifiers.
+const ConnectionIDBytes = 12
+
+// GenerateConnectionID is quic.ConnectionIDGenerator.
+func (g connectionIDs) GenerateConnectionID() (quic.ConnectionID, error) {
+	var id [ConnectionIDBytes]byte
+	rand.Read(id[1:])
+	id[0] = g.generation
+	return quic.ConnectionIDFromBytes(id[:]), nil
+}
+
+// ConnectionIDLen is quic.ConnectionIDGenerator.
+func (connectionIDs) ConnectionIDLen() int { return ConnectionIDBytes }
+
+func addrPort(a net.Addr) netip.AddrPort {
+	u, ok := a.(*net.UDPAddr)
+	if !ok {
+		return netip.AddrPort{}
+	}
+	ap := u.AddrPort()
+	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+}

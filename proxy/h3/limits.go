@@ -1,0 +1,32 @@
+package h3
+
+import "time"
+
+// Timeouts of a server's connections. They measure progress, coarsely (package sweep): the time
+// that nothing moved, not the time that a message takes. Zero means never.
+type Timeouts struct {
+	Header time.Duration // the handshake, and a whole request head from when its stream is open
+	Body   time.Duration // the next bytes of a request body
+	Write  time.Duration // the client takes the next bytes of a response
+	Idle   time.Duration // the next request on a connection that has none
+}
+
+// DefaultTimeouts are those of an unconfigured entry point.
+var DefaultTimeouts = Timeouts{Header: 10 * time.Second, Body: 30 * time.Second, Write: 30 * time.Second, Idle: 60 * time.Second}
+
+const (
+	// DefaultStreams is how many requests a client may have under way on a connection.
+	DefaultStreams = 100
+
+	streamWindow     = 64 << 10 // what a client may send ahead on one stream, in bytes, and grow to
+	maxStreamWindow  = 1 << 20
+	connWindow       = 256 << 10 // on all streams of a connection
+	maxConnWindow    = 4 << 20
+	maxUniStreams    = 16 // control, two of QPACK, and reserved ones
+	maxUnknown       = 64 // reserved streams that a connection may open in all
+	maxHandshakes    = 1024
+	verifyHandshakes = 64               // from so many on, addresses are verified first
+	deadPeer         = 60 * time.Second // a peer that says nothing for so long is gone
+	probePeer        = 20 * time.Second // so often is a silent one asked
+	drainStep        = time.Second      // between the two GOAWAY of a graceful end
+)

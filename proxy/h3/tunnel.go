@@ -1,0 +1,123 @@
+package h3
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"io"
+	"sync"
+
+	"github.com/pergola-mesh/pergola/proxy/exchange"
+	"github.com/pergola-mesh/pergola/proxy/h3/frame"
+)
+
+var (
+	webSocketKey    = exchange.NewName("Sec-WebSocket-Key")
+	webSocketAccept = exchange.NewName("Sec-WebSocket-Accept")
+)
+
+// upgrade makes a request for another protocol what it is in HTTP/1.1, where a WebSocket is asked for
+// with a key. The stream's content is the tunnel's. RFC 9220, RFC 8441 §5.
+func (s *stream) upgrade() error {
+	r := &s.x.Request
+	s.body.begin(s, -1)
+	if exchange.EqualFold(r.Upgrade, "websocket") {
+		var nonce [16]byte
+		rand.Read(nonce[:])
+		r.Header.Set(webSocketKey, base64.StdEncoding.EncodeToString(nonce[:]))
+	}
+	return nil
+}
+
+// tunnel answers that the protocol has changed, and relays bytes both ways until both ends have closed.
+func (s *stream) tunnel() {
+	x, t := &s.x, s.x.Response.Tunnel
+	x.Response.Status = 200 // RFC 8441 §5: there is no 101
+	x.Response.Header.Del(webSocketAccept)
+	x.Response.Length, x.Response.Body = -1, tunnelled{}
+	if err := s.write(s.appendHead(s.out[:0])); err != nil {
+		s.cut(err)
+		return
+	}
+	both := tunnelCanceler{s, t}
+	if s.life.Bind(both) != nil {
+		s.cut(exchange.ClientAbort)
+		return
+	}
+	defer s.life.Bind(nil)
+	var up sync.WaitGroup
+	up.Go(func() {
+		if err := s.upward(t); err != nil {
+			both.Cancel(err)
+		} else {
+			t.CloseWrite()
+		}
+	})
+	if err := s.downward(t); err != nil {
+		both.Cancel(err)
+		s.cut(err)
+	} else {
+		s.settled()
+		s.quic.Close()
+	}
+	up.Wait()
+}
+
+// tunnelled is the body of an answer that opens a tunnel, whose length nobody knows.
+type tunnelled struct{}
+
+func (tunnelled) Next() ([]byte, error) { return nil, io.EOF }
+func (tunnelled) Close() error          { return nil }
+
+// tunnelCanceler ends a tunnel, whatever either direction waits for.
+type tunnelCanceler struct {
+	s *stream
+	t exchange.Tunnel
+}
+
+// Cancel interrupts both ends.
+func (c tunnelCanceler) Cancel(error) {
+	c.s.quic.SetReadDeadline(past)
+	c.s.quic.SetWriteDeadline(past)
+	c.t.Close()
+}
+
+// upward sends what the client sends to the server.
+func (s *stream) upward(t exchange.Tunnel) error {
+	for {
+		p, err := s.body.next()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if _, err := t.Write(p); err != nil {
+			return err
+		}
+	}
+}
+
+// downward sends what the server sends to the client.
+func (s *stream) downward(t exchange.Tunnel) error {
+	buf := bodyBuffers.Get().(*[bodyBuffer]byte)
+	defer bodyBuffers.Put(buf)
+	for {
+		n, err := t.Read(buf[frame.MaxHead:])
+		if n > 0 {
+			s.x.Record.ResponseBytes += int64(n)
+			var head [frame.MaxHead]byte
+			h := frame.AppendHead(head[:0], frame.Data, n)
+			from := frame.MaxHead - len(h)
+			copy(buf[from:], h)
+			if err := s.write(buf[from : frame.MaxHead+n]); err != nil {
+				return err
+			}
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return exchange.UpstreamReset.With(err)
+		}
+	}
+}
