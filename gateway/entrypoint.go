@@ -18,6 +18,7 @@ import (
 	"github.com/pergola-mesh/pergola/proxy/exchange"
 	"github.com/pergola-mesh/pergola/proxy/fields"
 	"github.com/pergola-mesh/pergola/proxy/h1"
+	"github.com/pergola-mesh/pergola/proxy/h2"
 	"github.com/pergola-mesh/pergola/proxy/listen"
 )
 
@@ -84,20 +85,19 @@ func NewEntryPoint(name string, config *static.EntryPoint, o Options) (*EntryPoi
 
 // speak makes the servers of the protocols that the entry point speaks.
 func (e *EntryPoint) speak(o Options) error {
-	plain, err := e.http1("http", o)
+	one, two, err := e.http("http", o)
 	if err != nil {
 		return err
 	}
-	e.speaks.plain = []preface{{protocol: plain}}
+	e.speaks.plain = []preface{{[]byte(h2.Preface), two}, {protocol: one}}
 	if o.TLS != nil {
 		e.speaks.tls = o.TLS(e.name)
 	}
 	if e.speaks.tls != nil {
-		secure, err := e.http1("https", o)
-		if err != nil {
+		if one, two, err = e.http("https", o); err != nil {
 			return err
 		}
-		e.speaks.secure = map[string]Protocol{"": secure, "http/1.1": secure}
+		e.speaks.secure = map[string]Protocol{"": one, "http/1.1": one, "h2": two}
 	}
 	if o.Relay != nil {
 		e.speaks.relay = o.Relay(e.name)
@@ -105,26 +105,34 @@ func (e *EntryPoint) speak(o Options) error {
 	return nil
 }
 
-// http1 makes the server of HTTP/1.1 for requests of scheme.
-func (e *EntryPoint) http1(scheme string, o Options) (*h1.Server, error) {
+// http makes the servers of HTTP/1.1 and HTTP/2 for requests of scheme.
+func (e *EntryPoint) http(scheme string, o Options) (*h1.Server, *h2.Server, error) {
 	stack, err := newStack(e.config, o.Global, scheme, e.refused, o.Handler(e.name))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	h, t := &e.config.HTTP, &e.config.Transport.RespondingTimeouts
-	return &h1.Server{
-		Handler: stack, Observer: o.Observer(e.name), Refused: e.refused, Logger: e.logger, Scheme: scheme,
-		Limits: fields.Limits{
-			HeaderBytes: h.MaxHeaderBytes, Fields: h.MaxHeaderFields,
-			TargetBytes: h.MaxTargetBytes, Underscore: underscore(h.UnderscoreHeadersStrategy),
-		},
-		Timeouts: h1.Timeouts{
-			Header: time.Duration(t.HeaderTimeout), Body: time.Duration(t.ReadTimeout),
-			Write: time.Duration(t.WriteTimeout), Idle: time.Duration(t.IdleTimeout),
-		},
-		MaxRequests: e.config.Transport.KeepAliveMaxRequests,
-		MaxAge:      time.Duration(e.config.Transport.KeepAliveMaxTime),
-	}, nil
+	observer := o.Observer(e.name)
+	limits := fields.Limits{
+		HeaderBytes: h.MaxHeaderBytes, Fields: h.MaxHeaderFields,
+		TargetBytes: h.MaxTargetBytes, Underscore: underscore(h.UnderscoreHeadersStrategy),
+	}
+	timeouts := listen.Timeouts{
+		Header: time.Duration(t.HeaderTimeout), Body: time.Duration(t.ReadTimeout),
+		Write: time.Duration(t.WriteTimeout), Idle: time.Duration(t.IdleTimeout),
+	}
+	maxRequests, maxAge := e.config.Transport.KeepAliveMaxRequests, time.Duration(e.config.Transport.KeepAliveMaxTime)
+	one := &h1.Server{
+		Handler: stack, Observer: observer, Refused: e.refused, Logger: e.logger, Scheme: scheme,
+		Limits: limits, Timeouts: timeouts, MaxRequests: maxRequests, MaxAge: maxAge,
+	}
+	two := &h2.Server{
+		Handler: stack, Observer: observer, Refused: e.refused, Logger: e.logger, Scheme: scheme,
+		Limits: limits, Timeouts: timeouts, MaxRequests: maxRequests, MaxAge: maxAge,
+		MaxStreams:   e.config.HTTP2.MaxConcurrentStreams,
+		DecoderTable: e.config.HTTP2.MaxDecoderHeaderTableSize, EncoderTable: e.config.HTTP2.MaxEncoderHeaderTableSize,
+	}
+	return one, two, nil
 }
 
 func underscore(strategy string) fields.Underscore {

@@ -8,7 +8,6 @@ var unbuilt = []load.Unbuilt{
 	{Key: "entryPoints.*.allowACMEByPass", Feature: "ACME"},
 	{Key: "entryPoints.*.forwardedHeaders.connection", Feature: "Connection headers for middlewares"},
 	{Key: "entryPoints.*.http.tls", Feature: "TLS termination"},
-	{Key: "entryPoints.*.http2", Feature: "HTTP/2"},
 	{Key: "entryPoints.*.http3", Feature: "HTTP/3"},
 	{Key: "entryPoints.*.udp", Feature: "UDP entry points"},
 	{Key: "providers.consulCatalog", Feature: "the Consul catalogue provider"},

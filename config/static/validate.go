@@ -82,6 +82,8 @@ func (l *Loaded) entryPoints() {
 		l.positive(key+".http.maxHeaderFields", e.HTTP.MaxHeaderFields)
 		l.positive(key+".http.maxTargetBytes", e.HTTP.MaxTargetBytes)
 		l.positive(key+".http2.maxConcurrentStreams", e.HTTP2.MaxConcurrentStreams)
+		l.positive(key+".http2.maxDecoderHeaderTableSize", e.HTTP2.MaxDecoderHeaderTableSize)
+		l.positive(key+".http2.maxEncoderHeaderTableSize", e.HTTP2.MaxEncoderHeaderTableSize)
 		l.redirection(name, e)
 	}
 }

@@ -16,11 +16,11 @@ type second struct {
 
 var last atomic.Pointer[second]
 
-// Now is the value of a Date field of this second. RFC 9110 §5.6.7.
-func Now() string {
-	now := clock.Now()
+// At is the value of a Date field for a moment that clock.Now returned, or for a later one that was asked
+// for before. RFC 9110 §5.6.7.
+func At(now int64) string {
 	number := now / int64(time.Second)
-	if s := last.Load(); s != nil && s.number == number {
+	if s := last.Load(); s != nil && number <= s.number {
 		return s.text
 	}
 	s := &second{number, clock.Time(now).UTC().Format("Mon, 02 Jan 2006 15:04:05 GMT")}

@@ -125,7 +125,7 @@ func newRig(t *testing.T, handler exchange.Handler, upstream upstreamFunc, optio
 	t.Helper()
 	checkLeaks(t)
 	r := &rig{t: t}
-	r.server = &Server{Handler: handler, Observer: r, Limits: fields.DefaultLimits, Timeouts: DefaultTimeouts, Scheme: "http",
+	r.server = &Server{Handler: handler, Observer: r, Limits: fields.DefaultLimits, Timeouts: listen.DefaultTimeouts, Scheme: "http",
 		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
 		Refused: func(rule string) {
 			r.mu.Lock()

@@ -3,10 +3,9 @@ package h1
 import (
 	"io"
 	"strconv"
-	"sync/atomic"
 	"time"
 
-	"github.com/pergola-mesh/pergola/internal/clock"
+	"github.com/pergola-mesh/pergola/internal/httpdate"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
 	"github.com/pergola-mesh/pergola/proxy/fields"
 )
@@ -104,7 +103,9 @@ func (c *conn1) frame(x *exchange.Exchange) (chunked bool) {
 	out := appendStatusLine(ws.out[:0], p.Status)
 	out = p.Header.AppendTo(out)
 	if !p.Header.Has(exchange.Date) {
-		out = append(out, date(x.Record.Start+x.Record.UpstreamDuration)...)
+		out = append(out, "Date: "...)
+		out = append(out, httpdate.At(x.Record.Start+x.Record.UpstreamDuration)...)
+		out = append(out, crlf...)
 	}
 	old := x.Request.Proto == exchange.HTTP10
 	switch {
@@ -229,27 +230,6 @@ func appendStatusLine(dst []byte, status int) []byte {
 		status = 500
 	}
 	return append(dst, statusLines[status]...)
-}
-
-// dateLine is the Date field of this second.
-type dateLine struct {
-	second int64
-	line   []byte
-}
-
-var lastDate atomic.Pointer[dateLine]
-
-// date is "Date: …CRLF" of now, or of a later moment that was asked for before. RFC 9110 §6.6.1.
-func date(now int64) []byte {
-	second := now / int64(time.Second)
-	if d := lastDate.Load(); d != nil && second <= d.second {
-		return d.line
-	}
-	d := &dateLine{second: second}
-	d.line = clock.Time(now).UTC().AppendFormat([]byte("Date: "), "Mon, 02 Jan 2006 15:04:05 GMT")
-	d.line = append(d.line, crlf...)
-	lastDate.Store(d)
-	return d.line
 }
 
 // lingerTime is how long a closing connection goes on reading, so that what it sent is not lost to

@@ -16,24 +16,12 @@ import (
 	"github.com/pergola-mesh/pergola/proxy/listen"
 )
 
-// Timeouts of a server's connections. They measure progress, coarsely (package sweep): the time
-// that nothing moved, not the time that a message takes. Zero means never.
-type Timeouts struct {
-	Header time.Duration // a whole request head, from its first byte: this one is absolute
-	Body   time.Duration // the next bytes of a request body
-	Write  time.Duration // the client takes the next bytes of a response
-	Idle   time.Duration // the next request on a kept connection
-}
-
-// DefaultTimeouts are those of an unconfigured entry point.
-var DefaultTimeouts = Timeouts{Header: 10 * time.Second, Body: 30 * time.Second, Write: 30 * time.Second, Idle: 60 * time.Second}
-
 // Server turns connections into exchanges. Its fields are set before the first Serve.
 type Server struct {
 	Handler  exchange.Handler
 	Observer exchange.Observer // told of every finished exchange; may be nil
 	Limits   fields.Limits
-	Timeouts Timeouts
+	Timeouts listen.Timeouts
 	// MaxRequests and MaxAge end a kept connection, with Connection: close on its last response.
 	// Zero means no limit.
 	MaxRequests int

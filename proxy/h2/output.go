@@ -104,10 +104,6 @@ func (c *downConn) flushNow() {
 	if c.out == nil || c.flushing || c.over {
 		return
 	}
-	if !c.io.Inside() {
-		c.kick()
-		return
-	}
 	out := c.out
 	c.out, c.flushing = nil, true
 	c.mu.Unlock()

@@ -173,7 +173,7 @@ func (s *downStream) head(end bool) error {
 	b.p = c.enc.Status(b.p, status)
 	b.p = c.enc.Header(b.p, &p.Header, fields.HopByHop)
 	if !p.Header.Has(exchange.Date) {
-		b.p = c.enc.Field(b.p, exchange.Date, httpdate.Now())
+		b.p = c.enc.Field(b.p, exchange.Date, httpdate.At(s.x.Record.Start+s.x.Record.UpstreamDuration))
 	}
 	if p.Length >= 0 && status >= 200 && status != 204 && p.Tunnel == nil {
 		b.p = c.enc.Length(b.p, p.Length)

@@ -202,7 +202,7 @@ func (c *downConn) step() bool {
 		}
 		c.begin()
 		c.flushNow()
-		if !ahead && !full {
+		if !ahead && !full && !c.io.Ahead() {
 			break
 		}
 	}

@@ -46,6 +46,9 @@ type Server struct {
 	killed   atomic.Bool
 }
 
+// Preface is what a client begins a connection with. RFC 9113 §3.4.
+const Preface = frame.Preface
+
 // DefaultMaxStreams is how many streams a connection may have at a time.
 const DefaultMaxStreams = 100
 

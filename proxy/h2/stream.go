@@ -51,6 +51,7 @@ var streams = sync.Pool{New: func() any {
 func newStream(c *downConn, id uint32) *downStream {
 	s := streams.Get().(*downStream)
 	s.c, s.id = c, id
+	s.body.reset()
 	return s
 }
 
@@ -58,7 +59,6 @@ func newStream(c *downConn, id uint32) *downStream {
 func (s *downStream) free() {
 	s.block.Shed()
 	s.trailer.Shed()
-	s.body.reset()
 	drain(s.wake)
 	s.c, s.refusal = nil, nil
 	s.ended, s.reset, s.answered, s.complete, s.listed, s.tunnelled = false, false, false, false, false, false

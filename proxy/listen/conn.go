@@ -184,6 +184,37 @@ func (c *Conn) Write2(a, b []byte) error {
 		}
 		a, b = cut(a, b, n)
 	}
+	return c.writeOn(a, b)
+}
+
+// Offer writes as much of p as the socket takes without waiting, which over TLS is nothing. Inside Loop
+// only.
+func (c *Conn) Offer(p []byte) (int, error) {
+	if !c.in || c.tls != nil {
+		return 0, nil
+	}
+	n, err := rawWrite2(c.fd, p, nil)
+	if err == ErrWouldBlock {
+		err = nil
+	}
+	return n, err
+}
+
+// Send is Write for a goroutine other than the one that runs Loop, one at a time. A connection that is
+// sent on is not also written to, but for Offer while nobody sends.
+func (c *Conn) Send(p []byte) error {
+	switch {
+	case c.tls != nil:
+		return c.sendTLS(p)
+	case c.raw == nil:
+		_, err := c.net.Write(p)
+		return err
+	}
+	return c.writeOn(p, nil)
+}
+
+// writeOn writes a and b, and waits where it must.
+func (c *Conn) writeOn(a, b []byte) error {
 	if c.writeFn == nil {
 		c.writeFn = func(fd uintptr) bool {
 			for {

@@ -47,6 +47,20 @@ func (c *Conn) writeTLS(a, b []byte) error {
 	return err
 }
 
+// sendTLS is Send over TLS.
+func (c *Conn) sendTLS(p []byte) error {
+	if len(p) <= shortRecord {
+		_, err := c.tls.Write(p)
+		return err
+	}
+	c.w.cork()
+	_, err := c.tls.Write(p)
+	if lost := c.w.uncork(); err == nil {
+		err = lost
+	}
+	return err
+}
+
 // writeRecord writes one record inside Loop, without a detour if the socket takes it.
 func (c *Conn) writeRecord(p []byte) (int, error) {
 	if c.w.sent <= boosted {
