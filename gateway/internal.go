@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"net"
 	"strings"
@@ -12,8 +13,8 @@ import (
 	"github.com/pergola-mesh/pergola/proxy/exchange"
 )
 
-// InternalRouters are the routers that the static configuration asks for: to the API, ping and
-// metrics, and the redirections of entry points. They are the configuration of the provider
+// InternalRouters are the routers that the static configuration asks for: to the API, ping, metrics
+// and the answers to ACME challenges, and the redirections of entry points. They are the configuration of the provider
 // "internal".
 func InternalRouters(c *static.Configuration) *dynamic.Configuration {
 	h := &dynamic.HTTPConfiguration{
@@ -41,6 +42,7 @@ func InternalRouters(c *static.Configuration) *dynamic.Configuration {
 	if m := c.Metrics; m != nil && m.Prometheus != nil && !m.Prometheus.ManualRouting {
 		add("prometheus", m.Prometheus.EntryPoint, "PathPrefix(`/metrics`)", "prometheus@internal", math.MaxInt)
 	}
+	maps.Copy(h.Routers, challengeRouters(c))
 	for name, e := range c.EntryPoints {
 		if e.HTTP.Redirections == nil || e.HTTP.Redirections.EntryPoint == nil {
 			continue

@@ -31,6 +31,7 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 		}
 	}
 	out.servers()
+	out.certificates()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.sweep()

@@ -25,6 +25,7 @@ type families struct {
 	reloads, reloadFailures, lastSuccess, lastFailure, problems family
 	connections, rejected, errors, accessLogDropped, expiry     family
 	retries, serverUp, serverInFlight                           family
+	orders, resolverServed, resolverMissing, resolverFailing    family
 	requests, tls, duration, received, sent                     [kindCount]family
 }
 
@@ -65,6 +66,10 @@ func newFamilies(traefik bool, headers []headerLabel) families {
 		serverUp:         both("service_server_up", "Whether a server gets requests: 1 up, 0 down.", "service", "url"),
 		serverInFlight:   ours("server_requests_in_flight", "Requests that a server is working on.", "service", "url"),
 	}
+	fs.orders = ours("certificate_orders_total", "Certificates ordered, by resolver and result: ok or failed.", "resolver", "result")
+	fs.resolverServed = ours("certificate_resolver_served", "Certificates of a resolver that are in use.", "resolver")
+	fs.resolverMissing = ours("certificate_resolver_missing_names", "Names that a resolver has no certificate for.", "resolver")
+	fs.resolverFailing = ours("certificate_resolver_failing_orders", "Orders of a resolver that failed and will be tried again.", "resolver")
 	for kind := EntryPoint; kind < Server; kind++ {
 		k := own[kind]
 		base := append([]string{"code", "method", "protocol"}, k.labels...)

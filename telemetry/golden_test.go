@@ -53,6 +53,10 @@ func traffic(m *Metrics) {
 		return []ServerState{{"web@file", "http://10.0.0.1:80", true, 2}, {"web@file", "http://10.0.0.2:80", false, 0},
 			{"web@file", "http://10.0.0.2:80", false, 0}}
 	})
+	m.CertificateOrdered("le", nil)
+	m.CertificateOrdered("le", nil)
+	m.CertificateOrdered("le", errors.New("refused"))
+	m.SetResolvers(func() []ResolverState { return []ResolverState{{Resolver: "le", Served: 2, Missing: 1, Failing: 1}} })
 	m.SetExpiries(func() []Expiry { return []Expiry{{"a.example", "7", "a.example,b.example", time.Unix(1893456000, 0)}} })
 }
 

@@ -56,10 +56,12 @@ type Metrics struct {
 
 	connections meterMap
 	rejected    meterMap
+	orders      meterMap
 	counts      counts
 	live        atomic.Pointer[func(kind Kind, name, service string) bool]
 	servers     atomic.Pointer[func() []ServerState]
 	expiries    atomic.Pointer[func() []Expiry]
+	resolvers   atomic.Pointer[func() []ResolverState]
 }
 
 type scopeID struct{ name, service string }

@@ -63,11 +63,6 @@ type Core struct {
 	DefaultRuleSyntax string `description:"The rule grammar. Only v3 is understood." json:"defaultRuleSyntax"`
 }
 
-// CertificateResolver obtains certificates.
-type CertificateResolver struct {
-	ACME map[string]any `description:"An ACME certificate authority." json:"acme,omitempty"`
-}
-
 // HostResolver follows CNAME records of requested hosts.
 type HostResolver struct {
 	CNAMEFlattening bool   `description:"Follow CNAME records before matching." json:"cnameFlattening"`

@@ -3,10 +3,14 @@ package static
 import (
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 
 	"github.com/pergola-mesh/pergola/config/load"
 )
+
+// userinfo is the name and password in a URL.
+var userinfo = regexp.MustCompile(`://[^/?#@\s"]*@`)
 
 // Print writes the effective configuration, a line a value: "key = value  # origin". Secrets are
 // not shown.
@@ -21,6 +25,7 @@ func (l *Loaded) Print(w io.Writer) error {
 		if k.Secret && k.Value != `""` {
 			k.Value = `"***"`
 		}
+		k.Value = userinfo.ReplaceAllString(k.Value, "://***@")
 		if k.Type == "section" {
 			k.Value = "{}"
 		}

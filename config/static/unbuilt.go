@@ -5,7 +5,6 @@ import "github.com/pergola-mesh/pergola/config/load"
 // unbuilt is what is known of the static configuration and missing from this build. A row goes when
 // its feature comes.
 var unbuilt = []load.Unbuilt{
-	{Key: "entryPoints.*.allowACMEByPass", Feature: "ACME"},
 	{Key: "entryPoints.*.forwardedHeaders.connection", Feature: "Connection headers for middlewares"},
 	{Key: "entryPoints.*.http.tls", Feature: "TLS termination"},
 	{Key: "entryPoints.*.http3", Feature: "HTTP/3"},
@@ -37,7 +36,7 @@ var unbuilt = []load.Unbuilt{
 	{Key: "accessLog.otlp", Feature: "OpenTelemetry logs"},
 	{Key: "accessLog.dualOutput", Feature: "OpenTelemetry logs"},
 	{Key: "tracing", Feature: "tracing"},
-	{Key: "certificatesResolvers", Feature: "ACME"},
+	{Key: "certificatesResolvers.*.tailscale", Feature: "certificates from Tailscale"},
 	{Key: "hostResolver", Feature: "CNAME flattening"},
 	{Key: "spiffe", Feature: "SPIFFE identities"},
 	{Key: "ocsp", Feature: "OCSP stapling"},

@@ -23,6 +23,7 @@ func (l *Loaded) validate() {
 	l.providers()
 	l.admin()
 	l.logs()
+	l.resolvers()
 }
 
 // problem notes what is wrong with a key, at the place of the key or of the section it is in.

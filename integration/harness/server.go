@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"syscall"
 	"testing"
 
 	"github.com/pergola-mesh/pergola/internal/whoami"
@@ -93,26 +92,6 @@ http {
 	if err := os.WriteFile(config, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	log := new(buffer)
-	command := exec.Command(program, "-e", "stderr", "-p", directory, "-c", config)
-	command.Stdout, command.Stderr = log, log
-	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := command.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		command.Process.Kill()
-		command.Wait()
-		if t.Failed() && log.String() != "" {
-			t.Logf("nginx said:\n%s", log)
-		}
-	})
-	Eventually(t, "nginx to listen", func() bool {
-		conn, err := net.Dial("tcp", address)
-		if err == nil {
-			conn.Close()
-		}
-		return err == nil
-	})
+	Process(t, address, nil, program, "-e", "stderr", "-p", directory, "-c", config)
 	return "http://" + address
 }

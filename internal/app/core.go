@@ -9,6 +9,8 @@ import (
 	"github.com/pergola-mesh/pergola/config/static"
 	"github.com/pergola-mesh/pergola/dashboard/api"
 	"github.com/pergola-mesh/pergola/gateway"
+	"github.com/pergola-mesh/pergola/identity"
+	"github.com/pergola-mesh/pergola/identity/acme"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
 	"github.com/pergola-mesh/pergola/proxy/exchange/httpadapter"
 	"github.com/pergola-mesh/pergola/proxy/snapshot"
@@ -25,6 +27,9 @@ type core struct {
 	live    *snapshot.Live
 	first   snapshot.Report // of the gateway's own objects
 	ping    *gateway.Ping
+	// identity is the certificates that outlive configurations.
+	identity identity.Store
+	acme     *acme.Service // nil without certificate resolvers
 }
 
 func newCore(c *static.Configuration, logger *slog.Logger) (*core, error) {
@@ -38,6 +43,9 @@ func newCoreWith(c *static.Configuration, logger *slog.Logger, p upstream.Pools)
 	if k.metrics, err = telemetry.NewMetrics(metricsOptions(c)); err != nil {
 		return nil, err
 	}
+	if err := k.openACME(c, logger); err != nil {
+		return nil, err
+	}
 	k.servers = upstream.NewRegistry(upstream.Options{Pools: p, Scopes: k.metrics, Logger: logger})
 	k.builder, k.first = snapshot.NewBuilder(snapshot.Options{
 		EntryPoints:    c.EntryPoints,
@@ -46,6 +54,7 @@ func newCoreWith(c *static.Configuration, logger *slog.Logger, p upstream.Pools)
 		Internal:       gateway.InternalRouters(c),
 		Transport:      &c.ServersTransport,
 		Upstreams:      k.servers,
+		Identity:       &k.identity,
 		Routers:        k.metrics,
 		LogInternals:   c.AccessLog != nil && c.AccessLog.AddInternals,
 		CountInternals: c.Metrics != nil && c.Metrics.AddInternals,
@@ -96,6 +105,9 @@ func (k *core) services(c *static.Configuration) map[string]exchange.Handler {
 	}
 	if c.Metrics != nil && c.Metrics.Prometheus != nil {
 		services["prometheus"] = httpadapter.Handler(k.metrics.Handler())
+	}
+	if k.acme != nil {
+		services["acme-http"] = &gateway.Challenges{Answer: k.acme.Answer}
 	}
 	if c.API != nil {
 		services["api"] = httpadapter.Handler(api.New(api.Options{

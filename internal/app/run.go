@@ -23,7 +23,7 @@ import (
 )
 
 // run is the gateway. Parts start in this order, each on what stands before it, and stop in the other:
-// logs, core, providers, entry points.
+// logs, core, providers, entry points, certificate resolvers.
 func run(args, environ []string, stderr io.Writer) int {
 	loaded := static.Load(args, environ)
 	if len(loaded.Problems) > 0 {
@@ -75,6 +75,9 @@ func start(loaded *static.Loaded) (*process, error) {
 		return nil, err
 	}
 	p.gateway.Start()
+	if p.core.acme != nil {
+		p.core.acme.Start() // authorities may ask at once, and are answered
+	}
 	for _, e := range p.gateway.EntryPoints() {
 		p.logs.Info("listening", "entryPoint", e.Name(), "address", e.Addr().String())
 	}
@@ -207,6 +210,7 @@ func (p *process) stop() {
 	if p.core.ping != nil {
 		p.core.ping.Drain()
 	}
+	p.core.stopACME(ctx)
 	p.gateway.Stop(ctx)
 	p.stopFeeds()
 	p.feeds.Wait()

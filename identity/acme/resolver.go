@@ -1,0 +1,364 @@
+package acme
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/pergola-mesh/pergola/identity/acme/storage"
+)
+
+// How often a resolver looks whether its storage has changed: now and then, and often while another
+// gateway orders what it waits for.
+const (
+	lookPeriod  = time.Minute
+	sharePeriod = 5 * time.Second
+	waitPeriod  = time.Second
+)
+
+// resolver keeps the certificates of one resolver. Its goroutine alone touches what has no mutex above it.
+type resolver struct {
+	name      string
+	config    settings
+	storage   storage.Storage
+	authority authority
+	publish   func([]*certificate)
+	observe   func(err error) // told of each order
+	logger    *slog.Logger
+
+	changed chan struct{} // holds one when sets has changed
+
+	revision string
+	data     storage.Data
+	parsed   map[*storage.Certificate]*certificate
+	unsaved  []*storage.Certificate // obtained, and not in the storage yet
+	windows  map[*certificate]window
+	served   []*certificate
+	troubled int // how often in a row the storage has failed
+
+	mu     sync.Mutex
+	sets   [][]string
+	status Status
+}
+
+// settings are what of a resolver's configuration its goroutine needs.
+type settings struct {
+	caServer  string
+	lifetime  time.Duration
+	wildcards bool
+}
+
+// Status is how a resolver fares.
+type Status struct {
+	Resolver string
+	// Wanted counts the sets of names, Served the certificates in use, Missing the names without any.
+	Wanted, Served, Missing int
+	// Failing counts the sets of names that could not be ordered, the last time.
+	Failing int
+	// Error is the last thing that went wrong; empty when nothing has since the last success.
+	Error string
+}
+
+// want sets what certificates are wanted for.
+func (r *resolver) want(sets [][]string) {
+	r.mu.Lock()
+	same := slices.EqualFunc(sets, r.sets, slices.Equal)
+	r.sets = sets
+	r.mu.Unlock()
+	if same {
+		return
+	}
+	select {
+	case r.changed <- struct{}{}:
+	default:
+	}
+}
+
+func (r *resolver) wanted() [][]string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.sets
+}
+
+// run keeps certificates until ctx ends.
+func (r *resolver) run(ctx context.Context) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-r.changed:
+		case <-timer.C:
+		}
+		timer.Reset(r.turn(ctx))
+	}
+}
+
+// turn does what is due, and returns when to look again.
+func (r *resolver) turn(ctx context.Context) time.Duration {
+	if err := r.refresh(ctx); err != nil {
+		return r.trouble(err)
+	}
+	p := r.plan()
+	r.show(p)
+	if len(p.jobs) == 0 && len(r.unsaved) == 0 && !r.askWindows(p) {
+		return r.pause(p)
+	}
+	lease, err := r.storage.Acquire(ctx, r.name)
+	if errors.Is(err, storage.ErrHeld) {
+		return waitPeriod
+	} else if err != nil {
+		return r.trouble(err)
+	}
+	defer lease.Release()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(lease.Context(), func() { cancel(context.Cause(lease.Context())) })()
+	return r.work(ctx, lease)
+}
+
+// work orders, one certificate after the other, until nothing is due.
+func (r *resolver) work(ctx context.Context, lease storage.Lease) time.Duration {
+	for {
+		// What was due may have been done by whoever had the lease before.
+		if err := r.refresh(ctx); err != nil {
+			return r.trouble(err)
+		}
+		if err := r.saveLate(ctx, lease); err != nil {
+			return r.trouble(err)
+		}
+		p := r.plan()
+		if r.askWindows(p) && r.data.Account != nil {
+			r.window(ctx, p)
+			p = r.plan()
+		}
+		r.show(p)
+		if len(p.jobs) == 0 || ctx.Err() != nil {
+			return r.pause(p)
+		}
+		if err := r.order(ctx, lease, p.jobs[0]); err != nil {
+			return r.trouble(err)
+		}
+	}
+}
+
+// refresh brings the data up to what the storage has.
+func (r *resolver) refresh(ctx context.Context) error {
+	data, revision, err := r.storage.Load(ctx, r.name, r.revision)
+	if err != nil {
+		return err
+	}
+	if r.troubled > 0 {
+		r.logger.Info("certificate storage works again")
+		r.troubled = 0
+	}
+	if data == nil {
+		return nil
+	}
+	r.revision, r.data = revision, *data
+	r.parse()
+	return nil
+}
+
+// parse reads the certificates that are new in the data.
+func (r *resolver) parse() {
+	before := map[string]*certificate{}
+	for _, c := range r.parsed {
+		before[string(c.stored.Certificate)] = c
+	}
+	r.parsed = map[*storage.Certificate]*certificate{}
+	for _, stored := range slices.Concat(r.data.Certificates, r.unsaved) {
+		if c := before[string(stored.Certificate)]; c != nil {
+			r.parsed[stored] = c
+			continue
+		}
+		c, err := parse(stored)
+		if err != nil {
+			r.logger.Error("stored certificate is of no use", "error", err)
+			continue
+		}
+		r.parsed[stored] = c
+	}
+	maps.DeleteFunc(r.windows, func(c *certificate, _ window) bool {
+		return !slices.Contains(slices.Collect(maps.Values(r.parsed)), c)
+	})
+}
+
+func (r *resolver) plan() *plan {
+	s := &state{sets: r.wanted(), failures: r.data.Failures, caServer: r.config.caServer, lifetime: r.config.lifetime, windows: r.windows}
+	for _, stored := range slices.Concat(r.data.Certificates, r.unsaved) {
+		if c := r.parsed[stored]; c != nil {
+			s.certificates = append(s.certificates, c)
+		}
+	}
+	return newPlan(s, time.Now())
+}
+
+// show serves the certificates of a plan and tells how the resolver fares.
+func (r *resolver) show(p *plan) {
+	if r.served == nil || !slices.Equal(r.served, p.use) {
+		r.served = append([]*certificate{}, p.use...)
+		r.publish(r.served)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := &r.status
+	s.Wanted, s.Served, s.Missing, s.Failing = len(r.sets), len(p.use), p.missing, len(r.data.Failures)
+	if len(r.data.Failures) == 0 && r.troubled == 0 {
+		s.Error = ""
+	}
+}
+
+// pause is how long nothing is to be done.
+func (r *resolver) pause(p *plan) time.Duration {
+	pause := lookPeriod
+	if r.storage.Shared() {
+		pause = sharePeriod
+	}
+	if !p.next.IsZero() {
+		pause = min(pause, max(time.Until(p.next), waitPeriod))
+	}
+	return pause
+}
+
+// trouble notes that the storage failed. What is in memory is served on.
+func (r *resolver) trouble(err error) time.Duration {
+	if errors.Is(err, context.Canceled) && !errors.Is(err, storage.ErrLost) {
+		return waitPeriod // it is over
+	}
+	pause := min(time.Minute, waitPeriod<<min(r.troubled, 6))
+	if r.troubled++; r.troubled == 1 {
+		r.logger.Error("certificate storage failed: what is in memory is served on, and nothing is ordered", "error", err)
+	} else {
+		r.logger.Debug("certificate storage failed again", "error", err, "pause", pause)
+	}
+	r.failed(err)
+	return pause
+}
+
+func (r *resolver) failed(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.status.Error = err.Error()
+}
+
+// order obtains a certificate and saves it. It fails when the storage does; that the authority said no is
+// noted there.
+func (r *resolver) order(ctx context.Context, lease storage.Lease, j *job) error {
+	log := r.logger.With("names", strings.Join(j.names, ", "))
+	log.Info("ordering a certificate", "renewal", j.replaces != nil)
+	start := time.Now()
+	stored, err := r.obtain(ctx, lease, j)
+	if ctx.Err() != nil && err != nil {
+		return fmt.Errorf("order of %s: %w", j.id(), context.Cause(ctx))
+	}
+	r.observe(err)
+	if err != nil {
+		return r.postpone(ctx, lease, j, err)
+	}
+	log.Info("certificate obtained", "duration", time.Since(start))
+	// It is served even if it cannot be saved now.
+	r.unsaved = append(r.unsaved, stored)
+	r.parse()
+	r.show(r.plan())
+	return r.saveLate(ctx, lease)
+}
+
+func (r *resolver) obtain(ctx context.Context, lease storage.Lease, j *job) (*storage.Certificate, error) {
+	if err := r.account(ctx, lease); err != nil {
+		return nil, err
+	}
+	var replaced = j.leaf(r)
+	stored, err := r.authority.Obtain(ctx, r.data.Account, j.names, replaced)
+	if errors.Is(err, errNoAccount) {
+		// The authority was set up anew, or the account was closed: the key may open another.
+		account := *r.data.Account
+		account.Registration = nil
+		r.data.Account = &account
+		if err := r.account(ctx, lease); err != nil {
+			return nil, err
+		}
+		stored, err = r.authority.Obtain(ctx, r.data.Account, j.names, nil)
+	}
+	return stored, err
+}
+
+// account sees to it that there is an account with the authority.
+func (r *resolver) account(ctx context.Context, lease storage.Lease) error {
+	account, err := r.authority.Register(ctx, r.data.Account)
+	if err != nil || account == r.data.Account {
+		return err
+	}
+	r.logger.Info("account registered", "account", account.Registration.URI)
+	r.data.Account = account
+	if err := lease.Save(ctx, storage.Change{Account: account}); err != nil {
+		return fmt.Errorf("%w: the account could not be saved: %w", errUnreachable, err)
+	}
+	return nil
+}
+
+// postpone notes that an order failed and when it may be tried again.
+func (r *resolver) postpone(ctx context.Context, lease storage.Lease, j *job, err error) error {
+	id := j.id()
+	if errors.Is(err, errUnreachable) {
+		id = storage.AuthorityID
+	}
+	f := failAgain(r.data.Failures[id], err, time.Now())
+	r.logger.Error("certificate could not be obtained", "names", strings.Join(j.names, ", "), "error", err,
+		"attempts", f.Count, "next", f.Until)
+	r.failed(err)
+	c := storage.Change{Failed: map[string]storage.Failure{id: f}}
+	c.Apply(&r.data) // also when it cannot be saved
+	return lease.Save(ctx, c)
+}
+
+// saveLate saves what was obtained and is not in the storage yet, and drops there what it replaces and
+// what has been expired for long.
+func (r *resolver) saveLate(ctx context.Context, lease storage.Lease) error {
+	if len(r.unsaved) == 0 {
+		return nil
+	}
+	c := storage.Change{Put: r.unsaved, Failed: map[string]storage.Failure{}}
+	if _, failed := r.data.Failures[storage.AuthorityID]; failed {
+		c.Failed[storage.AuthorityID] = storage.Failure{}
+	}
+	for _, put := range r.unsaved {
+		c.Drop = append(c.Drop, r.replaced(put)...)
+		if _, failed := r.data.Failures[put.ID()]; failed {
+			c.Failed[put.ID()] = storage.Failure{}
+		}
+	}
+	if err := lease.Save(ctx, c); err != nil {
+		return err
+	}
+	c.Apply(&r.data)
+	r.unsaved = nil
+	r.parse()
+	return nil
+}
+
+// keptExpired is how long a certificate stays in the storage after its end.
+const keptExpired = 7 * 24 * time.Hour
+
+// replaced are the stored certificates that a new one makes needless.
+func (r *resolver) replaced(by *storage.Certificate) (ids []string) {
+	names := append([]string{by.Domain.Main}, by.Domain.SANs...)
+	for _, stored := range r.data.Certificates {
+		c := r.parsed[stored]
+		if c == nil || stored.ID() == by.ID() {
+			continue
+		}
+		lesser := !slices.ContainsFunc(c.names, func(name string) bool { return !slices.Contains(names, name) })
+		if lesser || time.Since(c.leaf.NotAfter) > keptExpired {
+			ids = append(ids, stored.ID())
+		}
+	}
+	return ids
+}

@@ -1,0 +1,46 @@
+//go:build linux
+
+package harness
+
+import (
+	"net"
+	"os"
+	"os/exec"
+	"syscall"
+	"testing"
+)
+
+// Process runs a program until the test ends, and returns once it listens on the address. What it said is
+// shown when the test has failed. environ is added to the test's own.
+func Process(t testing.TB, address string, environ []string, program string, arguments ...string) {
+	t.Helper()
+	log := new(buffer)
+	command := exec.Command(program, arguments...)
+	command.Env = append(os.Environ(), environ...)
+	command.Dir = t.TempDir()
+	command.Stdout, command.Stderr = log, log
+	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		command.Process.Kill()
+		command.Wait()
+		if text := log.String(); t.Failed() && text != "" {
+			t.Logf("the last of what %s said:\n%s", program, text[max(0, len(text)-4000):])
+		}
+	})
+	AwaitListener(t, address)
+}
+
+// AwaitListener waits until somebody accepts connections on an address.
+func AwaitListener(t testing.TB, address string) {
+	t.Helper()
+	Eventually(t, "somebody to listen on "+address, func() bool {
+		conn, err := net.Dial("tcp", address)
+		if err == nil {
+			conn.Close()
+		}
+		return err == nil
+	})
+}
