@@ -82,6 +82,7 @@ func (o *output) process() {
 	o.gauge(&fs.lastSuccess, nil, float64(c.lastSuccess.Load()))
 	o.gauge(&fs.lastFailure, nil, float64(c.lastFailure.Load()))
 	o.gauge(&fs.problems, nil, float64(c.problems.Load()))
+	o.gauge(&fs.kept, nil, float64(c.kept.Load()))
 	if dropped := c.accessLogDropped.Load(); dropped != nil {
 		o.counter(&fs.accessLogDropped, nil, float64((*dropped)()))
 	}

@@ -22,11 +22,11 @@ type family struct {
 
 // families are all of the gateway's metrics.
 type families struct {
-	reloads, reloadFailures, lastSuccess, lastFailure, problems family
-	connections, rejected, errors, accessLogDropped, expiry     family
-	retries, serverUp, serverInFlight                           family
-	orders, resolverServed, resolverMissing, resolverFailing    family
-	requests, tls, duration, received, sent                     [kindCount]family
+	reloads, reloadFailures, lastSuccess, lastFailure, problems, kept family
+	connections, rejected, errors, accessLogDropped, expiry           family
+	retries, serverUp, serverInFlight                                 family
+	orders, resolverServed, resolverMissing, resolverFailing          family
+	requests, tls, duration, received, sent                           [kindCount]family
 }
 
 // own are the labels that tell the scopes of a kind apart, and the kind's name in metrics.
@@ -57,6 +57,7 @@ func newFamilies(traefik bool, headers []headerLabel) families {
 		lastSuccess:      both("config_last_reload_success", "When a configuration last took effect, in Unix seconds."),
 		lastFailure:      ours("config_last_reload_failure", "When a configuration was last refused, in Unix seconds; 0 is never."),
 		problems:         ours("config_problems", "Problems in the running configuration."),
+		kept:             ours("config_kept_objects", "Objects in error whose last good version is in force."),
 		connections:      both("open_connections", "Open connections, by entry point and protocol.", "entrypoint", "protocol"),
 		rejected:         ours("rejected_requests_total", "Requests refused by the entry point, by the rule they broke.", "entrypoint", "rule"),
 		errors:           ours("entrypoint_errors_total", "Requests that the gateway answered itself because of an error, or cut short, by kind of error.", "entrypoint", "kind"),

@@ -21,6 +21,9 @@ type Update struct {
 	Places map[string]Place
 	// Problems are the objects (or whole files) that could not be decoded. The rest stands.
 	Problems []Problem
+	// Salvaged holds, by name, what can be read of HTTP routers that are in error: their rule and where it
+	// applies. No such router is in Config. It lets the requests that one was meant for be told from others.
+	Salvaged map[string]*Router
 }
 
 // Place is where something was written.

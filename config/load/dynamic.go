@@ -15,9 +15,10 @@ import (
 // Decoded is what one source of dynamic configuration says.
 type Decoded struct {
 	Config *dynamic.Configuration
-	// Places and Problems are as in dynamic.Update.
+	// Places, Problems and Salvaged are as in dynamic.Update.
 	Places   map[string]Place
 	Problems []dynamic.Problem
+	Salvaged map[string]*dynamic.Router
 }
 
 // DynamicFile decodes a dynamic configuration. Each object is decoded on its own: one that is in
@@ -163,6 +164,8 @@ func (v *version) named(t *Tree, kind string, into reflect.Value) {
 		v.Places[id] = t.Place
 		if obj, ok := v.object(t, kind, id, into.Type().Elem().Elem()); ok {
 			into.SetMapIndex(name, obj)
+		} else {
+			v.salvage(t, kind)
 		}
 	}
 }

@@ -215,6 +215,15 @@ func TestOneOfManyChanged(t *testing.T) {
 	}
 }
 
+// TestSalvagedTLS: a router in error that is for TLS stays for TLS.
+func TestSalvagedTLS(t *testing.T) {
+	var o Objects
+	d := o.Decode("f.yaml", []byte("http: {routers: {a: {rule: x, tls: {nonsense: 1}}}}"), YAML)
+	if r := d.Salvaged["a"]; r == nil || r.TLS == nil || len(d.Problems) == 0 {
+		t.Errorf("%+v, %v", r, d.Problems)
+	}
+}
+
 func FuzzDynamicFile(f *testing.F) {
 	for _, name := range []string{"testdata/full.yaml", "testdata/full.toml"} {
 		content, err := os.ReadFile(name)

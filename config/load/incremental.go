@@ -2,6 +2,7 @@ package load
 
 import (
 	"bytes"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -157,6 +158,7 @@ func (o *Objects) edited(source string, text []byte) (d Decoded, ok bool) {
 	}
 	v := version{before: o.known, known: o.known, Decoded: Decoded{
 		Config: last.decoded.Config, Places: make(map[string]Place, len(last.decoded.Places)),
+		Salvaged: maps.Clone(last.decoded.Salvaged),
 	}}
 	for id, place := range last.decoded.Places {
 		if place.Line >= after {
@@ -259,11 +261,17 @@ func (v *version) replace(m mark, t *Tree) {
 	objects.Set(all)
 
 	name := reflect.ValueOf(m.name)
+	if m.kind == routers {
+		if delete(v.Salvaged, m.name); len(v.Salvaged) == 0 {
+			v.Salvaged = nil
+		}
+	}
 	if obj, ok := v.object(t, m.kind, m.id(), objects.Type().Elem().Elem()); ok {
 		all.SetMapIndex(name, obj)
 	} else {
 		all.SetMapIndex(name, reflect.Value{})
 		delete(v.known, m.id())
+		v.salvage(t, m.kind)
 	}
 }
 

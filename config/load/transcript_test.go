@@ -1,7 +1,9 @@
 package load
 
 import (
+	"encoding/json"
 	"flag"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -37,6 +39,10 @@ func TestTranscripts(t *testing.T) {
 			}
 			for _, id := range slices.Sorted(maps.Keys(o.known)) {
 				got.WriteString(id + " stands\n")
+			}
+			for _, name := range slices.Sorted(maps.Keys(d.Salvaged)) {
+				text, _ := json.Marshal(d.Salvaged[name])
+				fmt.Fprintf(&got, "of http.routers.%s is left %s\n", name, text)
 			}
 			for _, p := range d.Problems {
 				got.WriteString(p.String() + "\n")

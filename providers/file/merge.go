@@ -28,6 +28,7 @@ func merge(files map[string]*file, problems []dynamic.Problem) dynamic.Update {
 			m.Problems = append(m.Problems, *m.file.fault)
 		}
 		m.Problems = append(m.Problems, m.file.good.Problems...)
+		m.salvaged(m.file.good.Salvaged)
 		if c := m.file.good.Config; c != nil && c != m.Config {
 			m.config(c)
 		}
@@ -60,6 +61,18 @@ func (m *merger) config(c *dynamic.Configuration) {
 		out.Certificates = append(out.Certificates, in.Certificates...)
 		put(m, "tls.options.", &out.Options, in.Options)
 		put(m, "tls.stores.", &out.Stores, in.Stores)
+	}
+}
+
+// salvaged adds what is left of a file's routers that are in error.
+func (m *merger) salvaged(routers map[string]*dynamic.Router) {
+	for name, r := range routers {
+		if m.Salvaged == nil {
+			m.Salvaged = map[string]*dynamic.Router{}
+		}
+		if m.Salvaged[name] == nil {
+			m.Salvaged[name] = r
+		}
 	}
 }
 

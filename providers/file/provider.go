@@ -72,5 +72,5 @@ func (p *Provider) Run(ctx context.Context, send func(dynamic.Update)) error {
 // same tells whether b says what a says. Objects that did not change are the same pointers, which
 // makes it quick.
 func same(a, b dynamic.Update) bool {
-	return reflect.DeepEqual(a.Problems, b.Problems) && reflect.DeepEqual(a.Config, b.Config)
+	return reflect.DeepEqual(a.Problems, b.Problems) && reflect.DeepEqual(a.Salvaged, b.Salvaged) && reflect.DeepEqual(a.Config, b.Config)
 }

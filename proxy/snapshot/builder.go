@@ -6,7 +6,9 @@ import (
 	"strings"
 
 	"github.com/pergola-mesh/pergola/config/dynamic"
+	"github.com/pergola-mesh/pergola/proxy/exchange"
 	"github.com/pergola-mesh/pergola/proxy/route"
+	"github.com/pergola-mesh/pergola/proxy/upstream"
 )
 
 // Builder makes snapshots, each from the one before. It is for one goroutine.
@@ -21,9 +23,11 @@ type Builder struct {
 	sources map[string]*source // by provider
 	shown   [kindCount]map[string]*object
 	faulty  map[*node]struct{} // those with something wrong
+	kept    map[*node]struct{} // those whose last good version is in force
 	current *Snapshot
 
 	// Of the update that is being applied:
+	update  int    // its number
 	edits   []edit // by entry point
 	retired []*service
 	showing [kindCount]bool // which of shown changed
@@ -45,16 +49,28 @@ func (b *Builder) Snapshot() *Snapshot { return b.current }
 //
 // An update without a Config leaves the provider's objects as they are and takes its Problems.
 func (b *Builder) Apply(u dynamic.Update) (*Snapshot, Report) {
+	b.update++
 	b.edits, b.retired, b.showing, b.counts = make([]edit, len(b.points)), nil, [kindCount]bool{}, Counts{}
 	changed := b.merge(u)
 	affected := b.graph.affected(changed)
-	for _, n := range affected {
-		b.build(n)
+	was := make([]*router, len(affected))
+	for i, n := range affected {
+		was[i], _ = n.value.(*router)
+	}
+	for again := true; again; again = slices.ContainsFunc(affected, (*node).isStale) {
+		for _, n := range affected {
+			b.build(n)
+		}
+	}
+	for i, n := range affected {
+		if n.kind == aRouter {
+			b.place(n, was[i])
+		}
 	}
 	b.graph.sweep(changed)
 
 	problems := b.problems()
-	report := Report{Provider: u.Provider, Built: b.counts, Problems: problems}
+	report := Report{Provider: u.Provider, Built: b.counts, Problems: problems, Kept: len(b.kept)}
 	if len(affected) > 0 || !slices.Equal(problems, b.current.problems) {
 		report.Changed = true
 		b.current = b.current.next(b, problems)
@@ -62,80 +78,107 @@ func (b *Builder) Apply(u dynamic.Update) (*Snapshot, Report) {
 	return b.current, report
 }
 
-// build builds a node that is stale.
+// build builds a node that is stale: as it is configured or, if that fails, as it last could be.
 func (b *Builder) build(n *node) {
 	if n.phase != stale {
 		return
 	}
+	was := n.before(b.update)
 	b.graph.begin(n)
-	was := n.value
-	n.value, n.shown = nil, &object{config: n.config, unread: len(n.unread)}
+	if n.update != b.update {
+		n.update, n.left, n.refused = b.update, 0, nil
+	}
+	n.value = nil
+	n.shown = &object{config: n.config, unread: len(n.unread)}
 	for _, message := range n.unread {
 		n.shown.Add(message, n.config == nil)
 	}
 	switch {
+	case n.refused != nil:
+		b.refuse(n, was)
 	case n.config != nil:
 		b.counts.add(n.kind)
-		b.construct(n, was)
+		b.construct(n, n.config, was.value)
 	case len(n.unread) > 0:
 		n.err = fmt.Errorf("could not be read: %s", n.unread[0])
 	default:
 		n.err = absent(n.id)
 	}
+	switch {
+	case !n.present():
+		n.good = nil
+	case n.sound():
+		n.good = n.config
+	case n.good != nil && n.good != n.config && b.keep(n, was):
+	case n.config == nil && n.salvaged != nil:
+		n.shown.config = n.salvaged
+		n.value = b.router(n, n.salvaged, nil)
+	}
 	b.graph.end(n)
-	b.replace(n, was)
+	if old, ok := was.value.(*service); ok {
+		if now, _ := n.value.(*service); now != old {
+			b.retired = append(b.retired, old)
+		}
+	}
 	b.show(n)
 }
 
-// construct makes the value of a node that has a configuration, or sets its err. was is the value
-// before.
-func (b *Builder) construct(n *node, was any) {
-	switch config := n.config.(type) {
+// construct makes the value of a node from a configuration of it, or sets its err. was is a value before.
+func (b *Builder) construct(n *node, config, was any) {
+	var err error
+	switch config := config.(type) {
 	case *dynamic.Router:
 		before, _ := was.(*router)
 		n.value = b.router(n, config, before)
 	case *dynamic.Service:
-		if s, err := b.newService(n, config); err != nil {
-			n.err = err
-		} else {
+		var s *service
+		if s, err = b.newService(n, config); err == nil {
 			n.value = s
 		}
 	case *dynamic.Middleware:
-		if m, err := b.newMiddleware(n, config); err != nil {
-			n.err = err
-		} else {
+		var m exchange.Middleware
+		if m, err = b.newMiddleware(n, config); err == nil {
 			n.value = m
 		}
 	case *dynamic.ServersTransport:
-		if t, err := b.newTransport(config); err != nil {
-			n.err = err
-		} else {
+		var t *upstream.Transport
+		if t, err = b.newTransport(config); err == nil {
 			n.value = t
 		}
 	}
+	if n.circle != "" {
+		err = fmt.Errorf("refers to itself: %s", n.circle)
+	}
+	if n.err = err; err != nil {
+		n.shown.Add(err.Error(), true)
+		return
+	}
+	n.madeOf = config
 }
 
-// replace gives up what a node was.
-func (b *Builder) replace(n *node, was any) {
-	switch was := was.(type) {
-	case *service:
-		b.retired = append(b.retired, was)
-	case *router:
-		now, _ := n.value.(*router)
+// place puts a router that was built into the tables of its entry points, and takes it out of those it is
+// no longer on.
+func (b *Builder) place(n *node, was *router) {
+	now, _ := n.value.(*router)
+	if was != nil {
 		for _, i := range was.points {
 			if now == nil || !slices.Contains(now.points, i) {
 				b.edits[i].remove = append(b.edits[i].remove, n.name)
 			}
 		}
 	}
+	if now == nil {
+		return
+	}
+	for i, at := range now.points {
+		b.edits[at].put = append(b.edits[at].put, now.entries[i])
+	}
+	now.entries = nil
 }
 
 // show makes the node's state visible.
 func (b *Builder) show(n *node) {
 	if n.present() {
-		if n.err != nil && n.config != nil {
-			n.shown.Add(n.err.Error(), true)
-		}
 		if n.shown.Status == "" {
 			n.shown.Status = Enabled
 		}
@@ -149,6 +192,11 @@ func (b *Builder) show(n *node) {
 		b.faulty[n] = struct{}{}
 	} else {
 		delete(b.faulty, n)
+	}
+	if n.shown != nil && n.shown.kept {
+		b.kept[n] = struct{}{}
+	} else {
+		delete(b.kept, n)
 	}
 }
 

@@ -15,8 +15,8 @@
 //
 // # What fails
 //
-// An object that cannot be built fails alone, with its reason in the View, in the Report and in the log.
-// A router whose rule is good stays in the table even if nothing behind it is: it answers 503 when its
-// service is missing and 500 when a middleware is, so that its requests never fall through to a router
-// that asks less of them. See docs/decisions/broken-routers.md.
+// An object that cannot be built fails alone, with its reason in the View, in the Report and in the log. If
+// it could be before, that version of it stays in force (keep.go). Else, a router whose rule is good stays
+// in the table even if nothing behind it is: it answers 503 when its service is missing and 500 when a
+// middleware is, so that its requests never fall through to a router that asks less of them. See docs/decisions/broken-routers.md.
 package snapshot

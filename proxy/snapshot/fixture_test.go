@@ -134,7 +134,7 @@ func decodeUpdate(t testing.TB, provider, source, text string) dynamic.Update {
 		t.Fatalf("%s: unknown format", source)
 	}
 	d := new(load.Objects).Decode(source, []byte(text), format)
-	return dynamic.Update{Provider: provider, Config: d.Config, Places: d.Places, Problems: d.Problems}
+	return dynamic.Update{Provider: provider, Config: d.Config, Places: d.Places, Problems: d.Problems, Salvaged: d.Salvaged}
 }
 
 // ask sends a request through an entry point and tells what became of it.

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/pergola-mesh/pergola/config/dynamic"
 )
 
 // node is an object, or the name of one that is asked for and does not exist.
@@ -13,15 +15,26 @@ type node struct {
 	// provider's own complaints about the object.
 	config any
 	unread []string
+	// salvaged is what could be read of a router that has no config but complaints; nil for nothing.
+	salvaged *dynamic.Router
+	// good is the last config of which all could be made; nil when there never was one.
+	good any
 
 	asks  []*node            // what the last build asked for
 	users map[*node]struct{} // whose last build asked for this
 
 	phase  phase
-	circle string // set while building, when the node turns out to ask for itself
-	err    error  // why whoever asks for the object cannot have it
-	value  any    // what was built: *router, *service, exchange.Middleware or *upstream.Transport
-	shown  *object
+	update int  // the number of the update that the node was last built in
+	again  bool // it is to be built once more, for a circle has been broken meanwhile
+	// refused is what the newest configuration made of the node in that update, once that has had to give
+	// way in a circle: it is not tried again.
+	refused *refusal
+	left    int    // how many circles it has left in that update
+	circle  string // set while building, when the node turns out to ask for itself
+	err     error  // why whoever asks for the object cannot have it
+	value   any    // what was built: *router, *service, exchange.Middleware or *upstream.Transport
+	madeOf  any    // the configuration that value was made of
+	shown   *object
 }
 
 // phase is how far a node has got in the present update.
@@ -35,6 +48,8 @@ const (
 
 // present reports whether a provider speaks of the object, be it wrongly.
 func (n *node) present() bool { return n.config != nil || len(n.unread) > 0 }
+
+func (n *node) isStale() bool { return n.phase == stale }
 
 // graph holds all nodes.
 type graph struct {
@@ -103,8 +118,32 @@ func (g *graph) begin(n *node) {
 func (g *graph) end(n *node) {
 	g.stack = g.stack[:len(g.stack)-1]
 	n.phase = built
-	if n.circle != "" {
-		n.err = fmt.Errorf("refers to itself: %s", n.circle)
+	if n.again {
+		n.phase, n.again = stale, false
+	}
+}
+
+// breakCircles takes back what was found of the circles that n was in and no longer is: whoever has been
+// built in this update on the strength of them is to be built again.
+func (g *graph) breakCircles(n *node) {
+	for _, m := range g.stack {
+		if m.circle != n.circle && slices.Contains(strings.Split(m.circle, arrow), n.String()) {
+			m.circle = ""
+		}
+	}
+	seen := map[*node]bool{n: true}
+	users := []*node{n}
+	for i := 0; i < len(users); i++ {
+		for user := range users[i].users {
+			if seen[user] || user.update != n.update {
+				continue
+			}
+			seen[user] = true
+			users = append(users, user)
+			if user.again = user.phase == building; !user.again {
+				user.phase = stale
+			}
+		}
 	}
 }
 
@@ -114,11 +153,7 @@ func (g *graph) asking() *node { return g.stack[len(g.stack)-1] }
 // ask notes that the node being built depends on n, and reports whether n is ready to be used: it is
 // not when it is still being built itself, which is a circle.
 func (g *graph) ask(n *node) bool {
-	user := g.asking()
-	if _, known := n.users[user]; !known {
-		n.users[user] = struct{}{}
-		user.asks = append(user.asks, n)
-	}
+	g.depend(n)
 	if n.phase != building {
 		return true
 	}
@@ -128,6 +163,15 @@ func (g *graph) ask(n *node) bool {
 		m.circle = text
 	}
 	return false
+}
+
+// depend notes that the node being built depends on n.
+func (g *graph) depend(n *node) {
+	user := g.asking()
+	if _, known := n.users[user]; !known {
+		n.users[user] = struct{}{}
+		user.asks = append(user.asks, n)
+	}
 }
 
 // circle spells the members of a circle out, always from the same one.
@@ -142,8 +186,10 @@ func circle(members []*node) string {
 	for i := range len(members) + 1 {
 		names = append(names, members[(first+i)%len(members)].String())
 	}
-	return strings.Join(names, " → ")
+	return strings.Join(names, arrow)
 }
+
+const arrow = " → "
 
 // sweep forgets the nodes that nobody speaks of any more. changed are those of the update.
 func (g *graph) sweep(changed []*node) {

@@ -1,8 +1,11 @@
 package snapshot
 
 import (
+	"cmp"
+	"maps"
 	"reflect"
 	"slices"
+	"strings"
 
 	"github.com/pergola-mesh/pergola/config/dynamic"
 )
@@ -13,6 +16,7 @@ type source struct {
 	places   map[string]dynamic.Place
 	problems []dynamic.Problem
 	unread   map[id][]string // complaints about single objects
+	salvaged map[string]*dynamic.Router
 	foreign  []foreign
 }
 
@@ -53,13 +57,12 @@ func (b *Builder) merge(u dynamic.Update) []*node {
 		}
 	}
 	m.complain(s.unread, unread)
-	s.places, s.problems, s.unread = u.Places, u.Problems, unread
+	m.salvage(s.salvaged, u.Salvaged)
+	s.places, s.problems, s.unread, s.salvaged = u.Places, u.Problems, unread, u.Salvaged
 	s.findForeign(u.Provider)
-	changed := make([]*node, 0, len(m.changed))
-	for n := range m.changed {
-		changed = append(changed, n)
-	}
-	return changed
+	return slices.SortedFunc(maps.Keys(m.changed), func(a, b *node) int {
+		return cmp.Or(cmp.Compare(a.kind, b.kind), strings.Compare(a.name, b.name))
+	})
 }
 
 func httpOf(c *dynamic.Configuration) *dynamic.HTTPConfiguration {
@@ -120,6 +123,20 @@ func (m *merger) complain(was, now map[id][]string) {
 	for i := range was {
 		if _, still := now[i]; !still {
 			m.touch(i).unread = nil
+		}
+	}
+}
+
+// salvage gives the nodes of routers in error what the provider could read of them.
+func (m *merger) salvage(was, now map[string]*dynamic.Router) {
+	for name, r := range now {
+		if !reflect.DeepEqual(was[name], r) {
+			m.touch(id{aRouter, name + "@" + m.provider}).salvaged = r
+		}
+	}
+	for name := range was {
+		if now[name] == nil {
+			m.touch(id{aRouter, name + "@" + m.provider}).salvaged = nil
 		}
 	}
 }

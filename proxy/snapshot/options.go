@@ -86,6 +86,7 @@ func NewBuilder(o Options) (*Builder, Report) {
 		pointIndex: map[string]int{},
 		udp:        map[string]bool{},
 		faulty:     map[*node]struct{}{},
+		kept:       map[*node]struct{}{},
 	}
 	b.addPoints(o.EntryPoints)
 	for k := range b.shown {

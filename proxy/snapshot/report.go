@@ -16,6 +16,8 @@ type Report struct {
 	Built Counts
 	// Problems are all that is wrong in the snapshot, whichever provider it is from, in a stable order.
 	Problems []dynamic.Problem
+	// Kept is the number of objects in error whose last good version is in force.
+	Kept int
 }
 
 // Counts counts objects by kind.

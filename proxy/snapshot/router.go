@@ -21,10 +21,13 @@ type router struct {
 	text    string
 	rule    *route.Rule
 	ruleErr error
-	points  []int // the numbers of the entry points in whose tables it is
+	points  []int         // the numbers of the entry points in whose tables it is
+	entries []route.Entry // its place in each of these tables, until it is there
+	sound   bool          // it serves all requests it is meant for
 }
 
-// router builds a router into the tables of its entry points.
+// router makes a router with its place in the tables of its entry points. One that could not be read, and
+// of which config was salvaged, answers for its requests with that.
 func (b *Builder) router(n *node, config *dynamic.Router, was *router) *router {
 	r, state := &router{text: config.Rule}, &n.shown.State
 	if was != nil && was.text == r.text {
@@ -35,7 +38,9 @@ func (b *Builder) router(n *node, config *dynamic.Router, was *router) *router {
 	points := b.pointsOf(config, state)
 	unservable := unservable(config, r.ruleErr)
 	for _, err := range unservable {
-		state.Add(err.Error(), true)
+		if message := err.Error(); !slices.Contains(state.Errors, message) { // the provider may have said so
+			state.Add(message, true)
+		}
 	}
 	if r.ruleErr == nil {
 		n.shown.priority = r.rule.Priority()
@@ -58,6 +63,12 @@ func (b *Builder) router(n *node, config *dynamic.Router, was *router) *router {
 	paths := make([]*path, len(points))
 	broken := 0
 	for i, at := range points {
+		if n.config == nil && n.err != nil {
+			paths[i] = &path{}
+			paths[i].fail(exchange.Internal, n.err)
+			broken++
+			continue
+		}
 		paths[i] = b.path(n.provider(), config, b.points[at].middlewares)
 		if reserved {
 			paths[i].fail(exchange.Internal, fmt.Errorf("priority %d is above %d, the highest a router may have", config.Priority, maxPriority))
@@ -68,16 +79,20 @@ func (b *Builder) router(n *node, config *dynamic.Router, was *router) *router {
 	}
 	for i, at := range points {
 		for _, err := range paths[i].errs {
+			if err == n.err {
+				continue // the provider's own complaints are there
+			}
 			if message := err.Error(); !slices.Contains(state.Errors, message) {
 				state.Add(message, broken == len(points))
 			}
 		}
 		n.shown.using = append(n.shown.using, b.points[at].name)
-		b.edits[at].put = append(b.edits[at].put, route.Entry{
+		r.entries = append(r.entries, route.Entry{
 			Name: n.name, Rule: r.rule, Priority: priority, Rank: b.rank(n.provider()),
 			Handler: b.branch(n, &b.points[at], config, paths[i]),
 		})
 	}
+	r.sound = len(points) > 0 && broken == 0
 	return r
 }
 

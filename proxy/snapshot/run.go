@@ -24,8 +24,9 @@ type Runner struct {
 
 // Reloads counts configurations.
 type Reloads interface {
-	// Reloaded counts a configuration that took effect, with the number of problems that are left in it.
-	Reloaded(problems int)
+	// Reloaded counts a configuration that took effect, with the number of problems that are left in it, and
+	// of objects in error whose last good version is in force.
+	Reloaded(problems, kept int)
 }
 
 // Run applies updates until ctx ends, or updates is closed and the last are applied. A provider's first
@@ -35,7 +36,7 @@ func (r *Runner) Run(ctx context.Context, updates <-chan dynamic.Update) {
 	if r.logged == nil {
 		problems := r.Live.Snapshot().problems
 		r.log(Report{Problems: problems}, 0)
-		r.reloaded(len(problems))
+		r.reloaded(len(problems), 0)
 	}
 	w := waiting{}
 	timer := time.NewTimer(0)
@@ -77,12 +78,12 @@ func (r *Runner) Apply(u dynamic.Update) {
 		return
 	}
 	r.Live.Swap(s)
-	r.reloaded(len(report.Problems))
+	r.reloaded(len(report.Problems), report.Kept)
 }
 
-func (r *Runner) reloaded(problems int) {
+func (r *Runner) reloaded(problems, kept int) {
 	if r.Metrics != nil {
-		r.Metrics.Reloaded(problems)
+		r.Metrics.Reloaded(problems, kept)
 	}
 }
 
@@ -105,7 +106,7 @@ func (r *Runner) log(report Report, took time.Duration) {
 	}
 	r.logged = now
 	if report.Changed {
-		r.Logger.Info("Configuration applied", "provider", report.Provider, "problems", len(report.Problems), "mended", mended,
+		r.Logger.Info("Configuration applied", "provider", report.Provider, "problems", len(report.Problems), "mended", mended, "kept", report.Kept,
 			"routers", report.Built.Routers, "services", report.Built.Services, "middlewares", report.Built.Middlewares, "duration", took)
 	}
 }

@@ -13,14 +13,18 @@ import (
 	"github.com/pergola-mesh/pergola/config/dynamic"
 )
 
-// reloads notes when configurations took effect, and with how many problems.
+// reloads notes when configurations took effect, with how many problems, and how many objects were kept.
 type reloads struct {
 	start time.Time
 	at    []string
 }
 
-func (r *reloads) Reloaded(problems int) {
-	r.at = append(r.at, fmt.Sprintf("%v:%d", time.Since(r.start), problems))
+func (r *reloads) Reloaded(problems, kept int) {
+	text := fmt.Sprintf("%v:%d", time.Since(r.start), problems)
+	if kept > 0 {
+		text += fmt.Sprintf(":%d", kept)
+	}
+	r.at = append(r.at, text)
 }
 
 // running is a runner on a goroutine of its own.
@@ -130,7 +134,7 @@ func TestProblemsAreLoggedOnce(t *testing.T) {
 		r.updates <- bad
 		synctest.Wait()
 		want := `level=ERROR msg="Configuration problem" source=file.yaml line=3 object=http.routers.a problem="service gone@file does not exist"` + "\n" +
-			`level=INFO msg="Configuration applied" provider=file problems=1 mended=0 routers=1 services=0 middlewares=0` + "\n"
+			`level=INFO msg="Configuration applied" provider=file problems=1 mended=0 kept=0 routers=1 services=0 middlewares=0` + "\n"
 		if got := r.log.String(); got != want {
 			t.Errorf("logged\n%swant\n%s", got, want)
 		}
@@ -153,6 +157,25 @@ func TestProblemsAreLoggedOnce(t *testing.T) {
 		synctest.Wait()
 		if got := r.log.String(); !strings.Contains(got, "gone") {
 			t.Errorf("a problem that came back is not logged:\n%s", got)
+		}
+		r.stop()
+		<-r.done
+	})
+}
+
+func TestKeptIsToldOf(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := run(t, 0)
+		r.updates <- answering("file", "good")
+		synctest.Wait()
+		r.log.Reset()
+		r.updates <- answering("file", ":nonsense")
+		r.expect(t, "/file", "http://good/file")
+		if got := r.log.String(); !strings.Contains(got, `object=http.services.s problem="`+keptMessage+`"`) || !strings.Contains(got, "kept=1") {
+			t.Errorf("logged\n%s", got)
+		}
+		if got, want := fmt.Sprint(r.reloads.at), "[0s:0 0s:0 0s:2:1]"; got != want {
+			t.Errorf("reloads at %s, want %s", got, want)
 		}
 		r.stop()
 		<-r.done

@@ -30,7 +30,8 @@ type Snapshot struct {
 // object is what the View shows of a node. It does not change once the node is built.
 type object struct {
 	State
-	unread   int // how many of Errors are the provider's own complaints
+	unread   int  // how many of Errors are the provider's own complaints
+	kept     bool // config is not the provider's newest, in which something is wrong
 	config   any
 	priority int      // of a router
 	using    []string // entry points of a router
