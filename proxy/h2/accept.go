@@ -13,7 +13,7 @@ func (c *downConn) request(s *downStream, ends bool) *frame.Error {
 	s.x.Reset(c.info, &s.life, s)
 	err := s.block.Request(r, ends)
 	if err == nil && r.Upgrade != nil {
-		s.offer()
+		s.change.Offer(r)
 	}
 	r.Proto, r.Scheme = exchange.HTTP2, c.srv.Scheme
 	s.x.Record.Start = clock.Now()
@@ -70,7 +70,7 @@ func (c *downConn) malformed(s *downStream, rule *fields.Rule) *frame.Error {
 func (c *downConn) begin() {
 	for i, s := range c.ready {
 		c.ready[i] = nil
-		c.srv.workers.do(c.info.Shard, s)
+		c.srv.workers.Do(c.info.Shard, s)
 	}
 	c.ready = c.ready[:0]
 }

@@ -56,7 +56,7 @@ func (c *downConn) release() {
 func (c *downConn) flush() {
 	for turn := 0; ; turn++ {
 		if turn == flushTurns {
-			c.srv.workers.do(c.info.Shard, c)
+			c.srv.workers.Do(c.info.Shard, c)
 			return
 		}
 		c.mu.Lock()
@@ -85,14 +85,14 @@ func (c *downConn) flush() {
 	}
 }
 
-// run is flush as a worker's job: for who must not wait.
-func (c *downConn) run() { c.flush() }
+// Run is flush as a worker's job: for who must not wait.
+func (c *downConn) Run() { c.flush() }
 
 // kick has a worker write. With the lock.
 func (c *downConn) kick() {
 	if c.out != nil && !c.flushing && !c.over {
 		c.flushing = true
-		c.srv.workers.do(c.info.Shard, c)
+		c.srv.workers.Do(c.info.Shard, c)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/pergola-mesh/pergola/internal/clock"
 	"github.com/pergola-mesh/pergola/internal/sweep"
+	"github.com/pergola-mesh/pergola/internal/workers"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
 	"github.com/pergola-mesh/pergola/proxy/fields"
 	"github.com/pergola-mesh/pergola/proxy/h2/frame"
@@ -40,7 +41,7 @@ type Server struct {
 	Logger  *slog.Logger
 
 	sweeper  sweep.Sweeper
-	workers  workers
+	workers  workers.Pool
 	active   atomic.Int64
 	draining atomic.Bool
 	killed   atomic.Bool

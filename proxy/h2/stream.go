@@ -26,7 +26,7 @@ type downStream struct {
 	block, trailer fields.Block
 	body           requestBody
 	refusal        error // why the request is answered without a handler; nil if it is not
-	key            [24]byte
+	change         fields.Change
 	wake           chan struct{} // something that a writer waits for may have come
 
 	// With the connection's lock.
@@ -106,8 +106,8 @@ func (s *downStream) end() *frame.Error {
 	return nil
 }
 
-// run answers the request. It is what a worker does.
-func (s *downStream) run() {
+// Run answers the request. It is what a worker does.
+func (s *downStream) Run() {
 	x := &s.x
 	s.body.begin()
 	err := s.refusal
@@ -118,7 +118,7 @@ func (s *downStream) run() {
 		err = s.handle(x)
 	}
 	if err == nil {
-		err = s.unfit()
+		err = s.change.Check(x)
 	}
 	if err != nil {
 		x.ResetResponse()

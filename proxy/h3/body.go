@@ -23,6 +23,8 @@ type requestBody struct {
 	count    atomic.Int64 // bytes handed out
 	touched  atomic.Bool  // somebody has begun to read
 	closed   atomic.Bool  // nobody wants the rest
+	// malformed says that the request must not be answered.
+	malformed atomic.Bool
 }
 
 func (b *requestBody) begin(s *stream, length int64) {
@@ -31,6 +33,7 @@ func (b *requestBody) begin(s *stream, length int64) {
 	b.count.Store(0)
 	b.touched.Store(false)
 	b.closed.Store(false)
+	b.malformed.Store(false)
 }
 
 // forget lets go of what the last body held.
@@ -123,8 +126,10 @@ func (b *requestBody) next() ([]byte, error) {
 	switch e := err.(type) {
 	case *fault:
 		b.s.conn.fail(e)
+		b.malformed.Store(true)
 	case *fields.Rule:
 		b.s.conn.srv.refused(e.Name)
+		b.malformed.Store(true)
 	}
 	return nil, b.err
 }

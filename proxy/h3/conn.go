@@ -112,7 +112,7 @@ func (c *conn) request(q *quic.Stream) {
 		c.goAway()
 	}
 	c.wg.Add(1)
-	c.srv.workers.serve(s)
+	c.srv.workers.Do(c.info.Shard, s)
 }
 
 // finished forgets a request.

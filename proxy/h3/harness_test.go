@@ -25,6 +25,7 @@ import (
 
 	"github.com/pergola-mesh/pergola/proxy/exchange"
 	"github.com/pergola-mesh/pergola/proxy/fields"
+	"github.com/pergola-mesh/pergola/proxy/listen"
 )
 
 // patience bounds every wait for what ought to happen soon.
@@ -57,7 +58,7 @@ func start(t testing.TB, h exchange.Handler, change ...func(*Server)) *site {
 	t.Helper()
 	s := &site{t: t, over: make(chan struct{}), changed: make(chan struct{}, 1)}
 	s.Server = &Server{
-		Handler: h, Observer: s, Limits: fields.DefaultLimits, Timeouts: DefaultTimeouts, Streams: DefaultStreams,
+		Handler: h, Observer: s, Limits: fields.DefaultLimits, Timeouts: listen.DefaultTimeouts, Streams: DefaultStreams,
 		TLS: serverTLS(t), EntryPoint: "web", Logger: slog.New(slog.DiscardHandler),
 		Refused: func(rule string) {
 			s.mu.Lock()

@@ -4,6 +4,7 @@ import (
 	"io"
 	"strconv"
 
+	"github.com/pergola-mesh/pergola/internal/httpdate"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
 	"github.com/pergola-mesh/pergola/proxy/fields"
 	"github.com/pergola-mesh/pergola/proxy/h3/frame"
@@ -19,6 +20,10 @@ func (s *stream) respond() {
 	x := &s.x
 	if s.life.Err() != nil {
 		s.cut(exchange.ClientAbort) // nobody is there to read it
+		return
+	}
+	if s.body.malformed.Load() {
+		s.cut(exchange.BadRequest) // RFC 9114 §4.1.2
 		return
 	}
 	s.informing.Lock()
@@ -62,9 +67,13 @@ func (s *stream) send() error {
 	if bare {
 		body = nil
 	}
+	rest, whole := exchange.WholeOf(body)
+	whole = whole && p.Trailer.Len() == 0
+	if whole && len(rest) > 0 && p.Length < 0 {
+		p.Length = int64(len(rest))
+	}
 	out := s.appendHead(s.out[:0])
 	s.out = out
-	rest, whole := exchange.WholeOf(body)
 	switch {
 	case !whole:
 		return s.stream(body)
@@ -90,7 +99,7 @@ func (s *stream) appendHead(out []byte) []byte {
 	out = appendFields(out, &p.Header)
 	if p.Status >= 200 {
 		if !p.Header.Has(exchange.Date) {
-			out = qpack.AppendField(out, dateName, date())
+			out = qpack.AppendField(out, dateName, httpdate.At(x.Record.Start+x.Record.UpstreamDuration))
 		}
 		if length := s.announced(x); length >= 0 {
 			var digits [20]byte

@@ -14,6 +14,7 @@ import (
 	"github.com/quic-go/quic-go"
 
 	"github.com/pergola-mesh/pergola/internal/sweep"
+	"github.com/pergola-mesh/pergola/internal/workers"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
 	"github.com/pergola-mesh/pergola/proxy/fields"
 	"github.com/pergola-mesh/pergola/proxy/listen"
@@ -27,7 +28,7 @@ type Server struct {
 	Handler  exchange.Handler
 	Observer exchange.Observer // told of every finished exchange; may be nil
 	Limits   fields.Limits
-	Timeouts Timeouts
+	Timeouts listen.Timeouts
 	// TLS is what handshakes go by. It, and what its GetConfigForClient returns, offers Protocol.
 	TLS *tls.Config
 	// EntryPoint is the name that exchanges are told.
@@ -49,7 +50,7 @@ type Server struct {
 	Logger     *slog.Logger
 
 	sweeper    sweep.Sweeper
-	workers    *workers
+	workers    workers.Pool
 	listener   atomic.Pointer[quic.Listener]
 	handshakes atomic.Int64
 	shards     atomic.Uint32
@@ -63,7 +64,6 @@ type Server struct {
 // ended. The error is why it could not listen.
 func (s *Server) Serve(pc net.PacketConn) error {
 	defer pc.Close()
-	s.workers = newWorkers()
 	t := &quic.Transport{
 		Conn: pc, ConnectionIDGenerator: connectionIDs{s.Generation}, StatelessResetKey: new(quic.StatelessResetKey),
 		VerifySourceAddress: func(net.Addr) bool { return s.handshakes.Load() >= verifyHandshakes },

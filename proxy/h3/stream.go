@@ -34,7 +34,8 @@ type stream struct {
 
 	informing sync.Mutex // orders an interim response of the body's reader before the final one
 	answered  bool       // the final response has begun
-	spoilt    bool       // others may still have some of it: it is not used again
+	change    fields.Change
+	spoilt    bool // others may still have some of it: it is not used again
 	unwatch   func() bool
 }
 
@@ -49,12 +50,14 @@ func newStream(c *conn, q *quic.Stream) *stream {
 	s.answered = false
 	s.x.Reset(c.info, &s.life, s)
 	s.reader.begin(q)
+	s.body.begin(s, 0)
+	s.body.over = true // until the head says otherwise
 	s.progress.enter(reading)
 	return s
 }
 
-// run serves the stream and gives it back.
-func (s *stream) run() {
+// Run serves the stream and gives it back. It is what a worker does.
+func (s *stream) Run() {
 	c := s.conn
 	defer c.wg.Done()
 	s.unwatch = context.AfterFunc(s.quic.Context(), s.gone)
@@ -113,7 +116,7 @@ func (s *stream) giveBack() {
 
 // serve reads the request's head, has it handled and sends the response.
 func (s *stream) serve() {
-	c, x := s.conn, &s.x
+	x := &s.x
 	err := s.readHead()
 	s.progress.enter(idle)
 	if err == errNothing || exchange.KindOf(err) == exchange.ClientAbort {
@@ -129,15 +132,17 @@ func (s *stream) serve() {
 	switch {
 	case err == nil:
 		if err = s.handle(); err == nil {
-			err = unfit(x)
+			err = s.change.Check(x)
 		}
 		if err != nil {
 			x.ResetResponse()
 			s.rescue(err)
 		}
-	case isFault(err):
-		c.fail(err)
-		fallthrough
+	case exchange.KindOf(err) == exchange.BadRequest: // it means nothing, or not one thing only
+		s.refuse(err)
+		s.cut(err)
+		s.finish()
+		return
 	default:
 		s.refuse(err)
 	}
@@ -154,16 +159,13 @@ func (s *stream) cancel(code quic.StreamErrorCode) {
 // errNothing is a stream on which the client has asked for nothing.
 var errNothing = errors.New("the stream ended before it began")
 
-func isFault(err error) bool {
-	_, ok := err.(*fault)
-	return ok
-}
-
-// refuse turns what is wrong with a request into a response.
+// refuse turns what is wrong with a request into a response. RFC 9114 §4.1.2, §8.
 func (s *stream) refuse(err error) {
-	var rule *fields.Rule
-	if errors.As(err, &rule) && !isFault(err) {
-		s.conn.srv.refused(rule.Name)
+	switch e := err.(type) {
+	case *fault:
+		s.conn.fail(e)
+	case *fields.Rule:
+		s.conn.srv.refused(e.Name)
 	}
 	exchange.Rescue(&s.x, err)
 }
@@ -177,20 +179,6 @@ func (s *stream) handle() (err error) {
 		}
 	}()
 	return s.conn.srv.Handler.Handle(&s.x)
-}
-
-// unfit says why the response that a handler has left cannot be sent; nil if it can.
-func unfit(x *exchange.Exchange) error {
-	p := &x.Response
-	switch {
-	case p.Tunnel != nil && x.Request.Upgrade == nil:
-		return exchange.Internal.Withf("a change of protocol that the client did not ask for")
-	case p.Tunnel == nil && x.Request.Upgrade != nil && p.Status/100 == 2:
-		return exchange.UpstreamProtocol.Withf("status %d to a change of protocol that did not happen", p.Status)
-	case p.Tunnel == nil && p.Status < 200 || p.Status > 999:
-		return exchange.Internal.Withf("the handler left a response with status %d", p.Status)
-	}
-	return nil
 }
 
 // rescue turns an error into a response.
@@ -271,7 +259,9 @@ func (s *stream) readHead() error {
 		return err
 	}
 	if r.Upgrade != nil {
-		return s.upgrade()
+		s.change.Offer(r)
+		s.body.begin(s, -1) // what comes is the tunnel's
+		return nil
 	}
 	s.body.begin(s, r.Length)
 	if ended {

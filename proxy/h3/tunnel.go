@@ -1,8 +1,6 @@
 package h3
 
 import (
-	"crypto/rand"
-	"encoding/base64"
 	"io"
 	"sync"
 
@@ -10,29 +8,10 @@ import (
 	"github.com/pergola-mesh/pergola/proxy/h3/frame"
 )
 
-var (
-	webSocketKey    = exchange.NewName("Sec-WebSocket-Key")
-	webSocketAccept = exchange.NewName("Sec-WebSocket-Accept")
-)
-
-// upgrade makes a request for another protocol what it is in HTTP/1.1, where a WebSocket is asked for
-// with a key. The stream's content is the tunnel's. RFC 9220, RFC 8441 §5.
-func (s *stream) upgrade() error {
-	r := &s.x.Request
-	s.body.begin(s, -1)
-	if exchange.EqualFold(r.Upgrade, "websocket") {
-		var nonce [16]byte
-		rand.Read(nonce[:])
-		r.Header.Set(webSocketKey, base64.StdEncoding.EncodeToString(nonce[:]))
-	}
-	return nil
-}
-
 // tunnel answers that the protocol has changed, and relays bytes both ways until both ends have closed.
 func (s *stream) tunnel() {
 	x, t := &s.x, s.x.Response.Tunnel
 	x.Response.Status = 200 // RFC 8441 §5: there is no 101
-	x.Response.Header.Del(webSocketAccept)
 	x.Response.Length, x.Response.Body = -1, tunnelled{}
 	if err := s.write(s.appendHead(s.out[:0])); err != nil {
 		s.cut(err)

@@ -3,6 +3,7 @@ package hpack
 import (
 	"errors"
 
+	"github.com/pergola-mesh/pergola/internal/huffman"
 	"github.com/pergola-mesh/pergola/proxy/fields"
 )
 
@@ -131,7 +132,7 @@ func readString(scratch *[]byte, p []byte) (s, rest []byte, ok bool) {
 	}
 	s, rest = p[:n], p[n:]
 	if coded {
-		s, ok = decodeHuffman((*scratch)[:0], s)
+		s, ok = huffman.Decode((*scratch)[:0], s)
 		if *scratch = s; cap(s) > maxScratch {
 			*scratch = nil
 		}

@@ -4,6 +4,7 @@ import (
 	"hash/maphash"
 	"unsafe"
 
+	"github.com/pergola-mesh/pergola/internal/huffman"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
 	"github.com/pergola-mesh/pergola/proxy/fields"
 )
@@ -34,8 +35,8 @@ func (e *Encoder) add(dst []byte, index int, name, value string) []byte {
 	e.inserted++
 	r.number = e.inserted
 	dst = appendName(dst, 0x40, 6, index, name)
-	if n := huffmanLen(value); n < len(value) {
-		return appendHuffman(appendInt(dst, 0x80, 7, n), value)
+	if n := huffman.Len(value); n < len(value) {
+		return huffman.Append(appendInt(dst, 0x80, 7, n), value)
 	}
 	return append(appendInt(dst, 0, 7, len(value)), value...)
 }

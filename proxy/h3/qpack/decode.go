@@ -6,8 +6,7 @@ package qpack
 import (
 	"errors"
 
-	"golang.org/x/net/http2/hpack"
-
+	"github.com/pergola-mesh/pergola/internal/huffman"
 	"github.com/pergola-mesh/pergola/proxy/fields"
 )
 
@@ -16,15 +15,7 @@ import (
 var ErrDecompression = errors.New("a field section is not valid QPACK without a dynamic table")
 
 // Decoder decodes field sections. The zero value is ready; it keeps buffers and is for one goroutine.
-type Decoder struct{ name, value text }
-
-// text is a buffer that hpack decodes into.
-type text []byte
-
-func (t *text) Write(p []byte) (int, error) {
-	*t = append(*t, p...)
-	return len(p), nil
-}
+type Decoder struct{ name, value []byte }
 
 // Decode adds the fields of a section to b. It stops, without an error, at the first field over b's
 // limits: nothing that comes later depends on what is left out. RFC 9204 §4.5.
@@ -84,7 +75,7 @@ func (d *Decoder) field(b *fields.Block, p []byte) (rest []byte, ok bool) {
 
 // readString reads a string whose length has a prefix of n bits, with the bit of the Huffman code above
 // it. The bytes are p's, or scratch's until its next use. RFC 7541 §5.2.
-func readString(p []byte, n uint, scratch *text) (s, rest []byte, ok bool) {
+func readString(p []byte, n uint, scratch *[]byte) (s, rest []byte, ok bool) {
 	if len(p) == 0 {
 		return nil, nil, false
 	}
@@ -97,11 +88,8 @@ func readString(p []byte, n uint, scratch *text) (s, rest []byte, ok bool) {
 	if !coded {
 		return s, rest, true
 	}
-	*scratch = (*scratch)[:0]
-	if _, err := hpack.HuffmanDecode(scratch, s); err != nil {
-		return nil, nil, false
-	}
-	return *scratch, rest, true
+	*scratch, ok = huffman.Decode((*scratch)[:0], s)
+	return *scratch, rest, ok
 }
 
 // readInt reads an integer with a prefix of n bits. RFC 7541 §5.1; RFC 9204 §4.1.1 bounds it at 62 bits.

@@ -5,7 +5,7 @@ func AppendPrefix(dst []byte) []byte { return append(dst, 0, 0) }
 
 // AppendField appends a field, whose name's ASCII letters become lower case. It does not use the Huffman
 // code, which costs more time than the bytes it saves. RFC 9204 §4.5.
-func AppendField(dst, name, value []byte) []byte {
+func AppendField[T string | []byte](dst, name []byte, value T) []byte {
 	var space [64]byte
 	lower := append(space[:0], name...)
 	for i, c := range lower {
@@ -45,7 +45,7 @@ func AppendStatus(dst []byte, status int) []byte {
 	return append(dst, 3, byte('0'+status/100), byte('0'+status/10%10), byte('0'+status%10))
 }
 
-func appendString(dst, s []byte) []byte {
+func appendString[T string | []byte](dst []byte, s T) []byte {
 	return append(appendInt(dst, 0, 7, uint64(len(s))), s...)
 }
 

@@ -1,4 +1,5 @@
-package h2
+// Package workers keeps goroutines for the next piece of work: their stacks have grown already.
+package workers
 
 import (
 	"sync"
@@ -6,27 +7,28 @@ import (
 	"github.com/pergola-mesh/pergola/internal/sweep"
 )
 
-// workers are goroutines that are kept for the next stream: their stacks have grown already. One that
-// was not needed for a while ends.
-type workers struct {
+// Pool is goroutines that are kept for the next job. One that was not needed for a while ends. The zero
+// value is ready.
+type Pool struct {
 	sweeper sweep.Sweeper
-	shards  [8]workerShard
+	shards  [8]shard
 	mu      sync.Mutex // guards count, ticket; above the sweeper's own
 	count   int
 	ticket  *sweep.Ticket
 }
 
-type workerShard struct {
+type shard struct {
 	mu   sync.Mutex // guards idle, low
-	idle []chan job
+	idle []chan Job
 	low  int // how many were idle all the time since the last sweep
 	_    [24]byte
 }
 
-type job interface{ run() }
+// Job is a piece of work.
+type Job interface{ Run() }
 
-// do runs j on a goroutine of its own.
-func (w *workers) do(shard uint32, j job) {
+// Do runs j on a goroutine of its own. shard spreads contention: any value is right.
+func (w *Pool) Do(shard uint32, j Job) {
 	s := &w.shards[shard%uint32(len(w.shards))]
 	s.mu.Lock()
 	n := len(s.idle) - 1
@@ -42,16 +44,16 @@ func (w *workers) do(shard uint32, j job) {
 	ch <- j
 }
 
-func (w *workers) hire(s *workerShard, j job) {
+func (w *Pool) hire(s *shard, j Job) {
 	w.mu.Lock()
 	if w.count++; w.count == 1 {
 		w.ticket = w.sweeper.Add(w)
 	}
 	w.mu.Unlock()
 	go func() {
-		ch := make(chan job, 1)
+		ch := make(chan Job, 1)
 		for ok := true; ok; j, ok = <-ch {
-			j.run()
+			j.Run()
 			j = nil
 			s.mu.Lock()
 			s.idle = append(s.idle, ch)
@@ -65,8 +67,8 @@ func (w *workers) hire(s *workerShard, j job) {
 	}()
 }
 
-// Sweep lets those go that had nothing to do since the last time.
-func (w *workers) Sweep(int64) {
+// Sweep lets those go that had nothing to do since the last time. It is for the sweeper.
+func (w *Pool) Sweep(int64) {
 	for i := range w.shards {
 		s := &w.shards[i]
 		s.mu.Lock()

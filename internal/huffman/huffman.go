@@ -1,4 +1,5 @@
-package hpack
+// Package huffman is the Huffman code that header fields are sent in: HTTP/2's and HTTP/3's.
+package huffman
 
 import "encoding/binary"
 
@@ -65,8 +66,8 @@ var _ = func() bool {
 	return true
 }()
 
-// appendHuffman appends text in the Huffman code, padded with ones. RFC 7541 §5.2.
-func appendHuffman(dst []byte, text string) []byte {
+// Append appends text in the Huffman code, padded with ones. RFC 7541 §5.2.
+func Append(dst []byte, text string) []byte {
 	var bits uint64
 	n := uint(0)
 	for i := range len(text) {
@@ -86,8 +87,8 @@ func appendHuffman(dst []byte, text string) []byte {
 	return dst
 }
 
-// huffmanLen is how many bytes appendHuffman appends.
-func huffmanLen(text string) int {
+// Len is how many bytes Append appends.
+func Len(text string) int {
 	n := 0
 	for i := range len(text) {
 		n += int(codeLen[text[i]])
@@ -95,9 +96,9 @@ func huffmanLen(text string) int {
 	return (n + 7) / 8
 }
 
-// decodeHuffman appends the text that p is the code of. ok is false when it is not: it has the code of
+// Decode appends the text that p is the code of. ok is false when it is not: it has the code of
 // the end of the string, or padding that is longer than 7 bits or not all ones. RFC 7541 §5.2.
-func decodeHuffman(dst, p []byte) (text []byte, ok bool) {
+func Decode(dst, p []byte) (text []byte, ok bool) {
 	var bits uint64 // the next n bits, left-aligned
 	n := uint(0)
 	for {
