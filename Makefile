@@ -56,7 +56,7 @@ lint: ## Check formatting, vet, staticcheck
 	go tool staticcheck ./...
 
 bench: build ## Measure against nginx, HAProxy, Envoy and Caddy; BENCHFLAGS=-quick for a short run
-	@integration/tools/need nginx haproxy wrk strace taskset
+	@integration/tools/need nginx haproxy wrk h2load strace taskset
 	go run ./integration/bench $(BENCHFLAGS)
 
 fmt: ## Format the Go code

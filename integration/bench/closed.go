@@ -17,18 +17,19 @@ import (
 type load struct {
 	Name        string
 	Connections int
+	Streams     int // at a time on each connection, of HTTP/2; 0 is HTTP/1.1
 	Path        string
 	Size        int64 // of the body, in bytes
 }
 
 var (
-	small = load{"128 B, c=64", 64, "/api/128", 128}
+	small = load{Name: "128 B, c=64", Connections: 64, Path: "/api/128", Size: 128}
 	loads = []load{
-		{"128 B, c=1", 1, "/api/128", 128},
+		{Name: "128 B, c=1", Connections: 1, Path: "/api/128", Size: 128},
 		small,
-		{"128 B, c=256", 256, "/api/128", 128},
-		{"10 KiB, c=64", 64, "/api/10k", 10 << 10},
-		{"1 MiB, c=64", 64, "/api/1m", 1 << 20},
+		{Name: "128 B, c=256", Connections: 256, Path: "/api/128", Size: 128},
+		{Name: "10 KiB, c=64", Connections: 64, Path: "/api/10k", Size: 10 << 10},
+		{Name: "1 MiB, c=64", Connections: 64, Path: "/api/1m", Size: 1 << 20},
 	}
 )
 
@@ -110,7 +111,12 @@ func (b *bench) drive(i *instance, l load, duration time.Duration) (round, error
 	if err != nil {
 		return round{}, err
 	}
-	result, err := b.wrk(i.Port, l, duration)
+	var result wrkResult
+	if l.Streams > 0 {
+		result, err = b.h2load(i, l, duration)
+	} else {
+		result, err = b.wrk(i.Port, l, duration)
+	}
 	if err != nil {
 		return round{}, fmt.Errorf("%s, %s: %w", i.name, l.Name, err)
 	}

@@ -26,6 +26,8 @@ type settings struct {
 	Server      string // this proxy's name in X-Forwarded-Server
 	Files       uint64
 	MaxConn     uint64
+	HTTP2       bool  // HTTP/2 too
+	HTTP2Port   int   // where, unless on Port
 	Deployed    bool  // JSON access log and metrics
 	Routers     []int // numbers of the routers beside the measured one
 	Small       string

