@@ -17,7 +17,6 @@ type Unbuilt struct {
 
 // unbuiltDynamic is what is missing from the dynamic configuration. A row goes when its feature comes.
 var unbuiltDynamic = []Unbuilt{
-	{"http.routers.*.tls", "TLS termination"},
 	{"http.routers.*.parentRefs", "nested routers"},
 	{"http.serversTransports.*.spiffe", "SPIFFE identities"},
 	{"tcp.routers.*", "TCP routing"},
@@ -26,9 +25,6 @@ var unbuiltDynamic = []Unbuilt{
 	{"tcp.serversTransports.*", "TCP routing"},
 	{"udp.routers.*", "UDP routing"},
 	{"udp.services.*", "UDP routing"},
-	{"tls.certificates.*", "TLS termination"},
-	{"tls.options.*", "TLS termination"},
-	{"tls.stores.*", "TLS termination"},
 }
 
 // TakeUnbuilt takes every key out of t that a row names and reports those that are not off. base is

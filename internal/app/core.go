@@ -65,6 +65,7 @@ func newCoreWith(c *static.Configuration, logger *slog.Logger, p upstream.Pools)
 	k.live = snapshot.NewLive(k.builder.Snapshot())
 	k.metrics.SetLive(k.isLive)
 	k.metrics.SetServers(k.serverStates)
+	k.metrics.SetExpiries(k.expiries)
 	return k, nil
 }
 
@@ -96,6 +97,15 @@ func (k *core) serverStates() []telemetry.ServerState {
 	return states
 }
 
+// expiries are when certificates end, for the metrics.
+func (k *core) expiries() []telemetry.Expiry {
+	var all []telemetry.Expiry
+	for _, c := range k.identity.Certificates() {
+		all = append(all, telemetry.ExpiryOf(c))
+	}
+	return all
+}
+
 // services are the gateway's own services, as far as the configuration turns them on.
 func (k *core) services(c *static.Configuration) map[string]exchange.Handler {
 	services := map[string]exchange.Handler{}
@@ -111,8 +121,9 @@ func (k *core) services(c *static.Configuration) map[string]exchange.Handler {
 	}
 	if c.API != nil {
 		services["api"] = httpadapter.Handler(api.New(api.Options{
-			View:     func() *snapshot.View { return k.live.Snapshot().View() },
-			BasePath: c.API.BasePath, Debug: c.API.Debug, Dashboard: c.API.Dashboard,
+			View:         func() *snapshot.View { return k.live.Snapshot().View() },
+			Certificates: k.identity.Certificates,
+			BasePath:     c.API.BasePath, Debug: c.API.Debug, Dashboard: c.API.Dashboard,
 			Version: api.Version{Version: version, Codename: "pergola", StartDate: time.Now(), Commit: commitText(),
 				BuildDate: date, DisableDashboardAd: c.API.DisableDashboardAd, DashboardName: c.API.DashboardName},
 		}))

@@ -108,6 +108,18 @@ func (r *Rule) Priority() int { return r.priority }
 // not change it.
 func (r *Rule) Hosts() []string { return r.hosts }
 
+// Confined reports whether whatever the rule matches asks for one of Hosts.
+func (r *Rule) Confined() bool {
+	for _, p := range r.places {
+		switch p.keys[byHost].kind {
+		case hostExact, hostLabel, hostDeep:
+		default:
+			return false
+		}
+	}
+	return true
+}
+
 // Warnings tell what the rule may say but can hardly mean, such as a host with a port, which never
 // matches; each with its place. Do not change it.
 func (r *Rule) Warnings() []string { return r.warnings }

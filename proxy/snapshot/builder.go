@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/pergola-mesh/pergola/config/dynamic"
+	"github.com/pergola-mesh/pergola/identity"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
 	"github.com/pergola-mesh/pergola/proxy/route"
 	"github.com/pergola-mesh/pergola/proxy/upstream"
@@ -24,11 +25,16 @@ type Builder struct {
 	shown   [kindCount]map[string]*object
 	faulty  map[*node]struct{} // those with something wrong
 	kept    map[*node]struct{} // those whose last good version is in force
-	current *Snapshot
+	bonds   []*bonds           // by entry point
+	// certificates are the configured ones by qualified name, configured all that is said of them.
+	certificates map[string]*identity.Certificate
+	configured   *identity.Configured
+	rivals       [kindCount][]*node // objects that are all the default
+	current      *Snapshot
 
 	// Of the update that is being applied:
 	update  int    // its number
-	edits   []edit // by entry point
+	edits   []edit // by table
 	retired []*service
 	showing [kindCount]bool // which of shown changed
 	counts  Counts
@@ -50,7 +56,7 @@ func (b *Builder) Snapshot() *Snapshot { return b.current }
 // An update without a Config leaves the provider's objects as they are and takes its Problems.
 func (b *Builder) Apply(u dynamic.Update) (*Snapshot, Report) {
 	b.update++
-	b.edits, b.retired, b.showing, b.counts = make([]edit, len(b.points)), nil, [kindCount]bool{}, Counts{}
+	b.edits, b.retired, b.showing, b.counts = make([]edit, tablesOf*len(b.points)), nil, [kindCount]bool{}, Counts{}
 	changed := b.merge(u)
 	affected := b.graph.affected(changed)
 	was := make([]*router, len(affected))
@@ -66,6 +72,10 @@ func (b *Builder) Apply(u dynamic.Update) (*Snapshot, Report) {
 		if n.kind == aRouter {
 			b.place(n, was[i])
 		}
+	}
+	b.settle()
+	if b.showing[aCertificate] || b.showing[aTLSStore] || b.configured == nil {
+		b.collectCertificates()
 	}
 	b.graph.sweep(changed)
 
@@ -120,7 +130,23 @@ func (b *Builder) build(n *node) {
 			b.retired = append(b.retired, old)
 		}
 	}
+	b.note(n)
 	b.show(n)
+}
+
+// note keeps what was built where it is looked for without being asked for by name.
+func (b *Builder) note(n *node) {
+	switch {
+	case n.kind == aCertificate:
+		delete(b.certificates, n.name)
+		if c, ok := n.value.(*identity.Certificate); ok {
+			b.certificates[n.name] = c
+		}
+	case n.kind == aTLSOptions && n.name == standard:
+		for _, at := range b.bonds {
+			at.openChanged = true
+		}
+	}
 }
 
 // construct makes the value of a node from a configuration of it, or sets its err. was is a value before.
@@ -145,6 +171,23 @@ func (b *Builder) construct(n *node, config, was any) {
 		if t, err = b.newTransport(config); err == nil {
 			n.value = t
 		}
+	case *dynamic.TLSOptions:
+		var p *identity.Policy
+		if p, err = b.newPolicy(n, config); err == nil {
+			n.value = p
+		}
+	case *dynamic.TLSStore:
+		var s *store
+		if s, err = b.newStore(n, config); err == nil {
+			n.value = s
+		}
+	case *dynamic.CertAndStores:
+		var c *identity.Certificate
+		if c, err = b.newCertificate(n, config); err == nil {
+			n.value = c
+		}
+	case standardObject:
+		n.value, err = b.ofStandard(n)
 	}
 	if n.circle != "" {
 		err = fmt.Errorf("refers to itself: %s", n.circle)
@@ -160,9 +203,10 @@ func (b *Builder) construct(n *node, config, was any) {
 // no longer on.
 func (b *Builder) place(n *node, was *router) {
 	now, _ := n.value.(*router)
+	b.bind(n, was.bindings(), now.bindings())
 	if was != nil {
-		for _, i := range was.points {
-			if now == nil || !slices.Contains(now.points, i) {
+		for _, i := range was.tables {
+			if now == nil || !slices.Contains(now.tables, i) {
 				b.edits[i].remove = append(b.edits[i].remove, n.name)
 			}
 		}
@@ -170,14 +214,18 @@ func (b *Builder) place(n *node, was *router) {
 	if now == nil {
 		return
 	}
-	for i, at := range now.points {
-		b.edits[at].put = append(b.edits[at].put, now.entries[i])
+	for i, table := range now.tables {
+		b.edits[table].put = append(b.edits[table].put, now.entries[i])
 	}
 	now.entries = nil
 }
 
 // show makes the node's state visible.
 func (b *Builder) show(n *node) {
+	if n.config == (standardObject{}) {
+		n.shown = nil
+		return
+	}
 	if n.present() {
 		if n.shown.Status == "" {
 			n.shown.Status = Enabled

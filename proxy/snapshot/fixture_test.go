@@ -139,7 +139,11 @@ func decodeUpdate(t testing.TB, provider, source, text string) dynamic.Update {
 
 // ask sends a request through an entry point and tells what became of it.
 func ask(h exchange.Handler, method, url string) string {
-	x := exchangetest.Request(method, url)
+	return tell(h, exchangetest.Request(method, url))
+}
+
+// tell is ask of a request that was made.
+func tell(h exchange.Handler, x *exchange.Exchange) string {
 	r := exchangetest.Do(h, x)
 	router := "no router"
 	if x.Record.Router != nil {

@@ -1,7 +1,6 @@
 package snapshot
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -9,7 +8,7 @@ import (
 	"github.com/pergola-mesh/pergola/config/dynamic"
 )
 
-// foreign is an object of a section that this build knows and cannot honour: all but HTTP.
+// foreign is an object of a section that this build knows and cannot honour: TCP and UDP.
 type foreign struct {
 	section, name string // such as "tcp.routers", and the qualified name
 	config        any    // nil when it could not be read
@@ -21,7 +20,6 @@ type foreign struct {
 var foreignSections = map[string]string{
 	"tcp.routers": "TCP routing", "tcp.services": "TCP routing", "tcp.middlewares": "TCP routing",
 	"tcp.serversTransports": "TCP routing", "udp.routers": "UDP routing", "udp.services": "UDP routing",
-	"tls.certificates": "TLS termination", "tls.options": "TLS termination", "tls.stores": "TLS termination",
 }
 
 // findForeign lists the foreign objects that a provider speaks of, in order.
@@ -78,13 +76,6 @@ func foreignConfigs(c *dynamic.Configuration) map[string]any {
 	if udp := c.UDP; udp != nil {
 		collect(all, "udp.routers", udp.Routers)
 		collect(all, "udp.services", udp.Services)
-	}
-	if tls := c.TLS; tls != nil {
-		for i, certificate := range tls.Certificates {
-			all[fmt.Sprintf("tls.certificates[%d]", i)] = certificate
-		}
-		collect(all, "tls.options", tls.Options)
-		collect(all, "tls.stores", tls.Stores)
 	}
 	return all
 }

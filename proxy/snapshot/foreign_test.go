@@ -32,8 +32,7 @@ func TestUpdatesFromCode(t *testing.T) {
 	}})
 	v := f.live.Snapshot().View()
 	want := strings.TrimPrefix(`
-router tls@code: disabled, priority 12
-	tls: this build does not have TLS termination yet; remove it
+router tls@code: enabled, on [web], priority 12
 service none@code: disabled
 	a service needs one of loadBalancer, weighted, highestRandomWeight, mirroring, failover
 service noop@internal: enabled, used by [tls@code]
@@ -46,13 +45,11 @@ tcp router t@code: disabled
 udp service u@code: disabled
 	this build does not have UDP routing yet; remove it
 problem code: http.middlewares.kindless: the middleware has no kind: give it one, such as headers
-problem code: http.routers.tls: tls: this build does not have TLS termination yet; remove it
 problem code: http.serversTransports.spiffe: spiffe: this build does not have SPIFFE identities yet; remove it
 problem code: http.services.none: a service needs one of loadBalancer, weighted, highestRandomWeight, mirroring, failover
 problem code: http.services.two: a service is of one kind, not of loadBalancer and weighted; make one of each
 problem code: tcp.routers.t: this build does not have TCP routing yet; remove it
-problem code: tls.certificates[0]: this build does not have TLS termination yet; remove it
-problem code: tls.options.default: this build does not have TLS termination yet; remove it
+problem code: tls.certificates[0]: certFile: open a.pem: no such file or directory
 problem code: udp.services.u: this build does not have UDP routing yet; remove it
 `, "\n")
 	if got := dump(v); got != want {

@@ -15,6 +15,7 @@ type Live struct{ current atomic.Pointer[Snapshot] }
 func NewLive(s *Snapshot) *Live {
 	l := &Live{}
 	l.current.Store(s)
+	s.options.Identity.Use(s.configured)
 	return l
 }
 
@@ -25,6 +26,7 @@ func (l *Live) Snapshot() *Snapshot { return l.current.Load() }
 // what s and those before it replaced; requests that have begun with it are still served. It is called
 // by the goroutine that calls Builder.Apply.
 func (l *Live) Swap(s *Snapshot) {
+	s.options.Identity.Use(s.configured)
 	l.current.Store(s)
 	s.release()
 }

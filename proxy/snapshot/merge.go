@@ -18,6 +18,8 @@ type source struct {
 	unread   map[id][]string // complaints about single objects
 	salvaged map[string]*dynamic.Router
 	foreign  []foreign
+	// certificates are the places of certificates by name.
+	certificates map[string]string
 }
 
 func (b *Builder) source(provider string) *source {
@@ -48,7 +50,13 @@ func (b *Builder) merge(u dynamic.Update) []*node {
 		diff(&m, aService, was.Services, now.Services)
 		diff(&m, aMiddleware, was.Middlewares, now.Middlewares)
 		diff(&m, aTransport, was.ServersTransports, now.ServersTransports)
-		s.config = u.Config
+		tlsWas, tlsNow := tlsOf(s.config), tlsOf(u.Config)
+		diff(&m, aTLSOptions, tlsWas.Options, tlsNow.Options)
+		diff(&m, aTLSStore, tlsWas.Stores, tlsNow.Stores)
+		certificatesWas, _ := certificatesOf(s.config)
+		certificatesNow, places := certificatesOf(u.Config)
+		diff(&m, aCertificate, certificatesWas, certificatesNow)
+		s.config, s.certificates = u.Config, places
 	}
 	unread := map[id][]string{}
 	for _, p := range u.Problems {
@@ -72,6 +80,13 @@ func httpOf(c *dynamic.Configuration) *dynamic.HTTPConfiguration {
 	return c.HTTP
 }
 
+func tlsOf(c *dynamic.Configuration) *dynamic.TLSConfiguration {
+	if c == nil || c.TLS == nil {
+		return &dynamic.TLSConfiguration{}
+	}
+	return c.TLS
+}
+
 // complaint is a provider's problem as it reads beside the object itself.
 func complaint(p dynamic.Problem) string {
 	if p.Key == "" {
@@ -90,6 +105,9 @@ type merger struct {
 func (m *merger) touch(i id) *node {
 	n := m.builder.graph.node(i)
 	m.changed[n] = struct{}{}
+	if (i.kind == aTLSOptions || i.kind == aTLSStore) && i.local() == standard {
+		m.changed[m.builder.graph.node(id{i.kind, standard})] = struct{}{}
+	}
 	return n
 }
 

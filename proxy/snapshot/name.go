@@ -10,6 +10,9 @@ const (
 	aService
 	aMiddleware
 	aTransport
+	aTLSOptions
+	aTLSStore
+	aCertificate
 	kindCount
 )
 
@@ -18,6 +21,10 @@ var kinds = [kindCount]struct{ name, section string }{
 	aService:    {"service", "http.services"},
 	aMiddleware: {"middleware", "http.middlewares"},
 	aTransport:  {"serversTransport", "http.serversTransports"},
+	aTLSOptions: {"tls options", "tls.options"},
+	aTLSStore:   {"tls store", "tls.stores"},
+	// Certificates have no name of their own: see certificatesOf.
+	aCertificate: {"certificate", "tls.certificates"},
 }
 
 // String is the kind as it reads in a message.

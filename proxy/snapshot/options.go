@@ -23,6 +23,8 @@ type Options struct {
 	// Precedence lists providers in the order in which their routers win ties of priority; those that
 	// are not in it come after.
 	Precedence []string
+	// Resolvers are the names of the certificate resolvers.
+	Resolvers []string
 	// Services are the gateway's own, by the name that stands before "@internal", such as "api".
 	// noop, which answers 418, is always there.
 	Services map[string]exchange.Handler
@@ -59,6 +61,7 @@ type point struct {
 	name        string
 	middlewares []string
 	records     static.Observability
+	tls         *dynamic.RouterTLS // of routers that do not say; nil for none
 }
 
 // teapot is noop@internal.
@@ -87,12 +90,15 @@ func NewBuilder(o Options) (*Builder, Report) {
 		udp:        map[string]bool{},
 		faulty:     map[*node]struct{}{},
 		kept:       map[*node]struct{}{},
+
+		certificates: map[string]*identity.Certificate{},
 	}
 	b.addPoints(o.EntryPoints)
 	for k := range b.shown {
 		b.shown[k] = map[string]*object{}
 	}
 	b.addInternal(o)
+	b.addStandard()
 	b.current = newSnapshot(b)
 	_, report := b.Apply(dynamic.Update{Provider: internal, Config: o.Internal})
 	return b, report
@@ -108,7 +114,8 @@ func (b *Builder) addPoints(all map[string]*static.EntryPoint) {
 			continue
 		}
 		b.pointIndex[name] = len(b.points)
-		b.points = append(b.points, point{name, e.HTTP.Middlewares, e.Observability})
+		b.bonds = append(b.bonds, newBonds(name))
+		b.points = append(b.points, point{name, e.HTTP.Middlewares, e.Observability, e.HTTP.TLS})
 		asDefault = asDefault || e.AsDefault
 	}
 	for i, p := range b.points {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/pergola-mesh/pergola/config/dynamic"
+	"github.com/pergola-mesh/pergola/identity"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
 )
 
@@ -15,6 +16,9 @@ type branch struct {
 	next                exchange.Handler
 	scope               exchange.Scope
 	unlogged, uncounted bool
+	// policy is the one that connections over TLS must have been made under; nil when that of the host is
+	// enough.
+	policy *identity.Policy
 }
 
 // Handle notes the router and goes on.
@@ -38,6 +42,8 @@ type path struct {
 	name    string // of the service
 	kind    exchange.Kind
 	errs    []error
+	tls     bool             // it answers over TLS, and only there
+	policy  *identity.Policy // as in branch
 }
 
 // fail notes why requests cannot be served. What is worst decides what they are answered.
@@ -91,7 +97,7 @@ func (b *Builder) branch(n *node, at *point, config *dynamic.Router, p *path) *b
 	if strings.HasSuffix(p.name, "@"+internal) {
 		logs, metrics = logs && b.options.LogInternals, metrics && b.options.CountInternals
 	}
-	r := &branch{next: p.handler(n.name), unlogged: !logs, uncounted: !metrics}
+	r := &branch{next: p.handler(n.name), unlogged: !logs, uncounted: !metrics, policy: p.policy}
 	if b.options.Routers != nil {
 		r.scope = b.options.Routers.Router(n.name, p.name)
 	}

@@ -20,14 +20,26 @@ type Report struct {
 	Kept int
 }
 
-// Counts counts objects by kind.
+// Counts counts objects by kind: those that have a name and serve requests.
 type Counts struct{ Routers, Services, Middlewares, ServersTransports int }
 
 // Total is the number of all objects.
 func (c Counts) Total() int { return c.Routers + c.Services + c.Middlewares + c.ServersTransports }
 
 func (c *Counts) add(k kind) {
-	*[...]*int{aRouter: &c.Routers, aService: &c.Services, aMiddleware: &c.Middlewares, aTransport: &c.ServersTransports}[k]++
+	counts := [kindCount]*int{aRouter: &c.Routers, aService: &c.Services, aMiddleware: &c.Middlewares, aTransport: &c.ServersTransports}
+	if counts[k] != nil {
+		*counts[k]++
+	}
+}
+
+// problem is what is wrong with an object, where its provider declared it.
+func (b *Builder) problem(n *node, message string) dynamic.Problem {
+	s, place := b.source(n.provider()), n.place()
+	if n.kind == aCertificate {
+		place = s.certificates[n.local()]
+	}
+	return s.problem(n.provider(), place, message)
 }
 
 // problems gathers what is wrong: what providers say, and what building has shown.
@@ -41,7 +53,12 @@ func (b *Builder) problems() []dynamic.Problem {
 	}
 	for n := range b.faulty {
 		for _, message := range n.shown.Errors[n.shown.unread:] {
-			all = append(all, b.source(n.provider()).problem(n.provider(), n.place(), message))
+			all = append(all, b.problem(n, message))
+		}
+	}
+	for _, rivals := range b.rivals {
+		for _, n := range rivals {
+			all = append(all, b.problem(n, "several providers have one called default: none is used, and what would use it is refused"))
 		}
 	}
 	slices.SortFunc(all, func(p, q dynamic.Problem) int {

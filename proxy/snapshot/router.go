@@ -21,9 +21,19 @@ type router struct {
 	text    string
 	rule    *route.Rule
 	ruleErr error
-	points  []int         // the numbers of the entry points in whose tables it is
+	points  []int         // the numbers of the entry points that it is on
+	tables  []int         // the numbers of the tables that it is in, one for each point
 	entries []route.Entry // its place in each of these tables, until it is there
+	bound   []binding     // what it asks of TLS
 	sound   bool          // it serves all requests it is meant for
+}
+
+// bindings are what a router, which may be nil, asks of TLS.
+func (r *router) bindings() []binding {
+	if r == nil {
+		return nil
+	}
+	return r.bound
 }
 
 // router makes a router with its place in the tables of its entry points. One that could not be read, and
@@ -64,7 +74,7 @@ func (b *Builder) router(n *node, config *dynamic.Router, was *router) *router {
 	broken := 0
 	for i, at := range points {
 		if n.config == nil && n.err != nil {
-			paths[i] = &path{}
+			paths[i] = &path{tls: config.TLS != nil || b.points[at].tls != nil}
 			paths[i].fail(exchange.Internal, n.err)
 			broken++
 			continue
@@ -73,6 +83,7 @@ func (b *Builder) router(n *node, config *dynamic.Router, was *router) *router {
 		if reserved {
 			paths[i].fail(exchange.Internal, fmt.Errorf("priority %d is above %d, the highest a router may have", config.Priority, maxPriority))
 		}
+		b.secure(n, config, r, at, paths[i])
 		if len(paths[i].errs) > 0 {
 			broken++
 		}
@@ -87,6 +98,11 @@ func (b *Builder) router(n *node, config *dynamic.Router, was *router) *router {
 			}
 		}
 		n.shown.using = append(n.shown.using, b.points[at].name)
+		table := tablesOf*at + plainTable
+		if paths[i].tls {
+			table = tablesOf*at + tlsTable
+		}
+		r.tables = append(r.tables, table)
 		r.entries = append(r.entries, route.Entry{
 			Name: n.name, Rule: r.rule, Priority: priority, Rank: b.rank(n.provider()),
 			Handler: b.branch(n, &b.points[at], config, paths[i]),
@@ -103,9 +119,6 @@ func unservable(config *dynamic.Router, ruleErr error) (errs []error) {
 	}
 	if s := config.RuleSyntax; s != "" && !strings.EqualFold(s, "v3") {
 		return append(errs, fmt.Errorf("ruleSyntax %s is not supported: write the rule in v3 syntax and remove it", s))
-	}
-	if config.TLS != nil {
-		errs = append(errs, errors.New("tls: this build does not have TLS termination yet; remove it"))
 	}
 	if ruleErr != nil {
 		errs = append(errs, ruleErr)

@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"errors"
 	"maps"
 	"slices"
 	"sync"
@@ -13,8 +14,10 @@ import (
 
 // Snapshot is all that requests need, at one moment. It is immutable and safe for concurrent use.
 type Snapshot struct {
-	tables []*route.Table // by entry point, as in Builder.points
-	edges  []*identity.Edge
+	tables []*route.Table   // tablesOf each entry point, as in Builder.points
+	edges  []*identity.Edge // by entry point
+
+	configured *identity.Configured
 
 	options  *Options
 	points   []point
@@ -33,21 +36,17 @@ type object struct {
 	unread   int  // how many of Errors are the provider's own complaints
 	kept     bool // config is not the provider's newest, in which something is wrong
 	config   any
-	priority int      // of a router
-	using    []string // entry points of a router
+	priority int               // of a router
+	using    []string          // entry points of a router
+	wanted   []identity.Wanted // by a router
 	status   func() map[string]string
 }
 
 // newSnapshot makes the snapshot of a builder that has been told nothing.
 func newSnapshot(b *Builder) *Snapshot {
-	s := &Snapshot{options: &b.options, points: b.points, tables: make([]*route.Table, len(b.points))}
-	standard, err := b.options.Identity.NewPolicy("default", &dynamic.TLSOptions{ALPNProtocols: []string{"http/1.1"}}, nil)
-	if err != nil {
-		panic(err) // it is ours
-	}
+	s := &Snapshot{options: &b.options, points: b.points, tables: make([]*route.Table, tablesOf*len(b.points))}
 	for i := range s.tables {
 		s.tables[i] = route.NewTable(nil)
-		s.edges = append(s.edges, &identity.Edge{Fallback: standard, Open: true})
 	}
 	for k := range b.shown {
 		s.shown[k] = maps.Clone(b.shown[k])
@@ -59,13 +58,16 @@ func newSnapshot(b *Builder) *Snapshot {
 // next makes the snapshot after s, with what the builder changed.
 func (s *Snapshot) next(b *Builder, problems []dynamic.Problem) *Snapshot {
 	n := &Snapshot{
-		options: s.options, points: s.points, tables: slices.Clone(s.tables), edges: s.edges, shown: s.shown,
+		options: s.options, points: s.points, tables: slices.Clone(s.tables), shown: s.shown, configured: b.configured,
 		problems: problems, retired: slices.Concat(s.retired, b.retired),
 	}
 	for i, e := range b.edits {
 		if len(e.remove)+len(e.put) > 0 {
 			n.tables[i] = s.tables[i].Update(e.remove, e.put)
 		}
+	}
+	for _, at := range b.bonds {
+		n.edges = append(n.edges, at.edge)
 	}
 	for _, from := range b.sources {
 		n.foreign = append(n.foreign, from.foreign...)
@@ -100,10 +102,47 @@ func (s *Snapshot) Handler(entryPoint string) exchange.Handler {
 	return exchange.HandlerFunc(func(x *exchange.Exchange) error { return s.handle(i, x) })
 }
 
+// An entry point has a table of the routers that answer on plaintext and, behind it, one of those that
+// answer over TLS.
+const (
+	plainTable = iota
+	tlsTable
+	tablesOf
+)
+
 func (s *Snapshot) handle(i int, x *exchange.Exchange) error {
-	e := s.tables[i].Match(x)
+	if x.Conn.TLS != nil {
+		return s.handleTLS(i, x)
+	}
+	e := s.tables[tablesOf*i+plainTable].Match(x)
 	if e == nil {
 		return exchange.NotFound
 	}
 	return e.Handler.(*branch).Handle(x)
+}
+
+var (
+	errHost   = errors.New("the host is bound to other TLS options than the connection was made under")
+	errRouter = errors.New("the router asks for other TLS options than the connection was made under")
+)
+
+// handleTLS answers a request over TLS, if the connection was made under the policy that the host is bound
+// to and, whatever the host, under the one that the router asks for: else a client could get round a
+// policy by asking for another name in its handshake than in its request.
+func (s *Snapshot) handleTLS(i int, x *exchange.Exchange) error {
+	session, _ := x.Conn.Session.(*identity.Session)
+	policy := session.Admit(s.edges[i], x.Conn.TLS, x.Request.Hostname())
+	if policy == nil {
+		return exchange.Misdirected.With(errHost)
+	}
+	e := s.tables[tablesOf*i+tlsTable].Match(x)
+	if e == nil {
+		return exchange.NotFound
+	}
+	b := e.Handler.(*branch)
+	if b.policy != nil && b.policy != policy {
+		x.Record.Router = b.scope
+		return exchange.Misdirected.With(errRouter)
+	}
+	return b.Handle(x)
 }

@@ -1,6 +1,8 @@
 package snapshot
 
 import (
+	"crypto/tls"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -9,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/pergola-mesh/pergola/config/static"
+	"github.com/pergola-mesh/pergola/proxy/exchange/exchangetest"
 	"golang.org/x/tools/txtar"
 )
 
@@ -16,12 +19,13 @@ var update = flag.Bool("update", false, "write what is into testdata as what is 
 
 // A transcript is a txtar archive. Its files are taken in order:
 //
-//	entrypoints    one a line: a name, then asDefault, udp, or middlewares
+//	entrypoints    one a line: a name, then asDefault, udp, tls, tls=OPTIONS, or middlewares
 //	precedence     providers, in order
 //	P.yaml P.toml  an update of the provider P, all that it says
 //	files/NAME     a file that configurations can name as NAME
 //	view           what the View must then be, with what was built
-//	ask            requests "entrypoint METHOD URL", each with what must become of it
+//	ask            requests "entrypoint METHOD URL", each with what must become of it. Those of https are
+//	               made after a handshake, for the name behind "entrypoint/", else the host of the URL
 func TestTranscripts(t *testing.T) {
 	paths, err := filepath.Glob("testdata/*.txtar")
 	if err != nil || len(paths) == 0 {
@@ -98,11 +102,24 @@ func (f *fixture) askAll(t *testing.T, text string) string {
 		if len(words) != 3 {
 			t.Fatalf("%q is not an entry point, a method and a URL", request)
 		}
-		h := f.live.Handler(words[0])
+		point, name, named := strings.Cut(words[0], "/")
+		h := f.live.Handler(point)
 		if h == nil {
-			t.Fatalf("no entry point %s", words[0])
+			t.Fatalf("no entry point %s", point)
 		}
-		fmt.Fprintf(&out, "%s => %s\n", request, ask(h, words[1], words[2]))
+		x := exchangetest.Request(words[1], words[2])
+		if x.Conn.TLS != nil {
+			if !named {
+				name = x.Conn.TLS.ServerName
+			}
+			c := f.connect(t, point, &tls.Config{ServerName: name, InsecureSkipVerify: true})
+			if c.serverErr != nil {
+				fmt.Fprintf(&out, "%s => refused: %v\n", request, errors.Join(c.session.Err()))
+				continue
+			}
+			x.Conn.TLS, x.Conn.Session = &c.server, c.session
+		}
+		fmt.Fprintf(&out, "%s => %s\n", request, tell(h, x))
 	}
 	return out.String()
 }
@@ -117,9 +134,15 @@ func parseEntryPoints(text string) map[string]*static.EntryPoint {
 			switch word {
 			case "asDefault":
 				e.AsDefault = true
+			case "tls":
+				e.HTTP.TLS = &static.TLS{}
 			case "udp":
 				e.Address = ":80/udp"
 			default:
+				if options, ok := strings.CutPrefix(word, "tls="); ok {
+					e.HTTP.TLS = &static.TLS{Options: options}
+					continue
+				}
 				e.HTTP.Middlewares = append(e.HTTP.Middlewares, word)
 			}
 		}
