@@ -1,0 +1,160 @@
+//go:build unix
+
+package handover
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Server hands the sockets of this process to its successor.
+type Server struct {
+	ln      *net.UnixListener
+	sockets *Sockets
+	logger  *slog.Logger
+	stop    func()
+	once    sync.Once
+	wg      sync.WaitGroup
+}
+
+// Serve serves path, which it replaces: a predecessor's socket, or one left by a process that was
+// killed. When a successor is ready, stop is called; it must have stopped accepting when it returns,
+// and is called once at most.
+func Serve(path string, s *Sockets, logger *slog.Logger, stop func()) (*Server, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return nil, err
+	}
+	// Bound under another name and renamed over path, so that there is a server at path at every moment.
+	fresh := fmt.Sprintf("%s.%d", path, os.Getpid())
+	os.Remove(fresh)
+	ln, err := listenPrivate(fresh)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Rename(fresh, path); err != nil {
+		ln.Close()
+		os.Remove(fresh)
+		return nil, err
+	}
+	v := &Server{ln: ln, sockets: s, logger: logger, stop: stop}
+	v.wg.Go(v.accept)
+	return v, nil
+}
+
+// listenPrivate binds a socket that nobody else may connect to.
+func listenPrivate(path string) (*net.UnixListener, error) {
+	ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	if err != nil {
+		return nil, err
+	}
+	ln.SetUnlinkOnClose(false) // by then the name may be a successor's
+	if err := os.Chmod(path, 0o600); err != nil {
+		ln.Close()
+		os.Remove(path)
+		return nil, err
+	}
+	return ln, nil
+}
+
+// Close ends the service. The name stays: a successor may own it.
+func (v *Server) Close() error {
+	err := v.ln.Close()
+	v.wg.Wait()
+	return err
+}
+
+func (v *Server) accept() {
+	for {
+		c, err := v.ln.AcceptUnix()
+		if err != nil {
+			return
+		}
+		v.wg.Go(func() { // one successor that hangs must not stand in the way of another
+			defer c.Close()
+			if err := v.hand(c); err != nil {
+				v.logger.Warn("a handover of the sockets was not completed; serving on", "error", err)
+			}
+		})
+	}
+}
+
+// startup is how long a successor may take from getting the sockets to being ready.
+const startup = 5 * time.Minute
+
+func (v *Server) hand(c *net.UnixConn) error {
+	if err := samePerson(c); err != nil {
+		return err
+	}
+	c.SetDeadline(time.Now().Add(patience))
+	in := bufio.NewReader(c)
+	if line, err := in.ReadString('\n'); err != nil || line != greeting {
+		return fmt.Errorf("no greeting: %.40q", line)
+	}
+	keys, files, err := v.sockets.files()
+	if err != nil {
+		return err
+	}
+	defer func() {
+		for _, f := range files {
+			f.Close()
+		}
+	}()
+	m, err := json.Marshal(manifest{PID: os.Getpid(), Sockets: keys})
+	if err != nil {
+		return err
+	}
+	if _, err := c.Write(append(m, '\n')); err != nil {
+		return err
+	}
+	if err := send(c, files); err != nil {
+		return err
+	}
+	v.logger.Info("sockets handed to a successor", "sockets", len(files))
+	c.SetDeadline(time.Now().Add(startup))
+	if line, err := in.ReadString('\n'); err != nil || line != ready {
+		return fmt.Errorf("the successor did not get ready: %w", orEOF(err))
+	}
+	v.once.Do(v.stop)
+	c.SetDeadline(time.Now().Add(patience))
+	_, err = io.WriteString(c, draining)
+	return err
+}
+
+func orEOF(err error) error {
+	if err == nil {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// send writes the descriptors. File.Fd would make the sockets, which both processes share, blocking.
+func send(c *net.UnixConn, files []*os.File) error {
+	for len(files) > 0 {
+		some := files[:min(len(files), perMessage)]
+		files = files[len(some):]
+		var fds []int
+		for _, f := range some {
+			raw, err := f.SyscallConn()
+			if err != nil {
+				return err
+			}
+			if err := raw.Control(func(fd uintptr) { fds = append(fds, int(fd)) }); err != nil {
+				return err
+			}
+		}
+		if _, _, err := c.WriteMsgUnix([]byte{0}, unix.UnixRights(fds...), nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
