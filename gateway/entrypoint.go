@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/pergola-mesh/pergola/config/static"
+	"github.com/pergola-mesh/pergola/internal/handover"
 	"github.com/pergola-mesh/pergola/internal/sweep"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
 	"github.com/pergola-mesh/pergola/proxy/fields"
@@ -33,6 +34,8 @@ type Options struct {
 	Observer func(entryPoint string) exchange.Observer
 	// Refused counts what was refused, by entry point and rule.
 	Refused func(entryPoint, rule string)
+	// Sockets opens listening sockets, or has been given them by the process before this one.
+	Sockets *handover.Sockets
 	// Connections counts connections, +1 and -1.
 	Connections func(entryPoint string) func(delta int)
 	// TLS returns the configuration to terminate an entry point's TLS with; it is asked for every
@@ -72,7 +75,7 @@ func NewEntryPoint(name string, config *static.EntryPoint, o Options) (*EntryPoi
 	if e.proxy, err = newProxyPolicy(config.ProxyProtocol); err != nil {
 		return nil, fmt.Errorf("entry point %s: %w", name, err)
 	}
-	ln, err := bind(config)
+	ln, err := o.Sockets.Listen(name, config.ListenAddress(), func() (net.Listener, error) { return bind(config) })
 	if err != nil {
 		return nil, fmt.Errorf("entry point %s: %w", name, err)
 	}
@@ -183,14 +186,18 @@ func (e *EntryPoint) serve(c net.Conn, peer netip.AddrPort, shard uint32, done f
 	})
 }
 
-// Stop goes on accepting for requestAcceptGraceTimeout, then closes the listener, lets what is in
-// flight finish for graceTimeOut, and cuts what is left. It returns when nothing is, or when ctx ends.
+// StopAccepting closes the listener: somebody else accepts.
+func (e *EntryPoint) StopAccepting() { e.listener.Close() }
+
+// Stop goes on accepting for requestAcceptGraceTimeout, unless somebody else does, then closes the
+// listener, lets what is in flight finish for graceTimeOut, and cuts what is left. It returns when
+// nothing is, or when ctx ends.
 func (e *EntryPoint) Stop(ctx context.Context) {
 	if e.stopping.Swap(true) {
 		return
 	}
 	life := &e.config.Transport.LifeCycle
-	if accept := time.Duration(life.RequestAcceptGraceTimeout); accept > 0 {
+	if accept := time.Duration(life.RequestAcceptGraceTimeout); accept > 0 && !e.listener.Closed() {
 		select {
 		case <-time.After(accept):
 		case <-ctx.Done():

@@ -41,6 +41,14 @@ func (g *Gateway) Start() {
 	}
 }
 
+// StopAccepting closes all listeners: the process that replaces this one accepts. What is being served
+// goes on until Stop.
+func (g *Gateway) StopAccepting() {
+	for _, e := range g.entryPoints {
+		e.StopAccepting()
+	}
+}
+
 // Stop drains all entry points together and returns when nothing is left, or when ctx ends.
 func (g *Gateway) Stop(ctx context.Context) {
 	var all sync.WaitGroup

@@ -19,6 +19,7 @@ type Duration = dynamic.Duration
 type Configuration struct {
 	Global                Global                          `description:"Settings of the process as a whole." json:"global"`
 	Limits                Limits                          `description:"Caps on the process as a whole." json:"limits" ours:"true"`
+	Restart               Restart                         `description:"Restarting without loss." json:"restart" ours:"true"`
 	Core                  Core                            `description:"Settings of the routing core." json:"core"`
 	EntryPoints           map[string]*EntryPoint          `description:"The addresses the gateway listens on, by name. None stands for one named http on :80." json:"entryPoints,omitempty"`
 	Providers             Providers                       `description:"Where dynamic configuration comes from." json:"providers"`
@@ -56,6 +57,11 @@ type Global struct {
 // Limits caps the process.
 type Limits struct {
 	MaxConnections int `description:"Client connections over all entry points. 0 stands for half of the descriptor limit (RLIMIT_NOFILE)." json:"maxConnections" ours:"true"`
+}
+
+// Restart is how a process takes the place of a running one.
+type Restart struct {
+	Socket string `description:"The Unix socket at which a process hands its listening sockets to the one that replaces it. Empty: restarts close them." json:"socket,omitempty" ours:"true"`
 }
 
 // Core holds settings of the routing core.

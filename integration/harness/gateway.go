@@ -32,7 +32,7 @@ type Gateway struct {
 	t      testing.TB
 	vars   *strings.Replacer
 	cmd    *exec.Cmd
-	log    *buffer
+	log    *os.File // a file, and not a pipe, which a process that takes over would keep open
 	exited chan struct{}
 }
 
@@ -49,7 +49,7 @@ func Start(t testing.TB, archive string, vars Vars) *Gateway {
 // Prepare writes the files and chooses the ports, but does not start anything.
 func Prepare(t testing.TB, archive string, vars Vars) *Gateway {
 	t.Helper()
-	g := &Gateway{Web: FreeAddress(t), Admin: FreeAddress(t), Dir: t.TempDir(), t: t, log: new(buffer)}
+	g := &Gateway{Web: FreeAddress(t), Admin: FreeAddress(t), Dir: t.TempDir(), t: t, log: logFile(t)}
 	pairs := []string{"~", "`", "$WEB", g.Web, "$ADMIN", g.Admin, "$DIR", g.Dir}
 	for name, value := range vars {
 		pairs = append(pairs, "$"+name, value)
@@ -152,6 +152,27 @@ func (g *Gateway) AwaitHost(host, path string, status int) {
 	g.t.Fatalf("GET %s (host %q): waited %s for status %d, the last answer was: %s", path, host, Patience, status, last)
 }
 
+// Replace runs a second process with the same files, which may have been changed, and returns it once the
+// first has seen that it takes its place. The first is still the caller's to await.
+func (g *Gateway) Replace() *Gateway {
+	g.t.Helper()
+	next := &Gateway{Web: g.Web, Admin: g.Admin, Dir: g.Dir, t: g.t, vars: g.vars, log: logFile(g.t)}
+	next.cmd = exec.Command(g.cmd.Path, g.cmd.Args[1:]...)
+	next.cmd.Dir = g.Dir
+	next.Run()
+	Eventually(g.t, "the first process to give way", func() bool { return strings.Contains(g.Log(), "another process has taken over") })
+	return next
+}
+
+// Pass has a prepared gateway started as systemd does, with a listening socket called name.
+func (g *Gateway) Pass(name string, socket *os.File) {
+	// Only the process itself knows the PID that LISTEN_PID must have.
+	g.cmd.Args = append([]string{"sh", "-c", `LISTEN_PID=$$ exec "$0" "$@"`, g.cmd.Path}, g.cmd.Args[1:]...)
+	g.cmd.Path = "/bin/sh"
+	g.cmd.Env = append(os.Environ(), "LISTEN_FDS=1", "LISTEN_FDNAMES="+name)
+	g.cmd.ExtraFiles = []*os.File{socket}
+}
+
 // Signal sends the process a signal.
 func (g *Gateway) Signal(signal os.Signal) {
 	g.t.Helper()
@@ -168,7 +189,24 @@ func (g *Gateway) AwaitExit() int {
 }
 
 // Log is what the gateway has written to its standard output and error so far.
-func (g *Gateway) Log() string { return g.log.String() }
+func (g *Gateway) Log() string {
+	text, err := os.ReadFile(g.log.Name())
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return string(text)
+}
+
+// logFile is a file that lasts as long as the test.
+func logFile(t testing.TB) *os.File {
+	t.Helper()
+	f, err := os.CreateTemp(t.TempDir(), "log")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	return f
+}
 
 // Resident is the process's resident memory in bytes.
 func (g *Gateway) Resident() int64 {

@@ -13,6 +13,7 @@ import (
 	"github.com/pergola-mesh/pergola/config/dynamic"
 	"github.com/pergola-mesh/pergola/config/static"
 	"github.com/pergola-mesh/pergola/gateway"
+	"github.com/pergola-mesh/pergola/internal/handover"
 	"github.com/pergola-mesh/pergola/providers"
 	"github.com/pergola-mesh/pergola/providers/file"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
@@ -49,10 +50,13 @@ type process struct {
 	feeds     sync.WaitGroup
 	gateway   *gateway.Gateway
 	signals   chan os.Signal
+	sockets   *handover.Sockets
+	successor *handover.Server // nil without restart.socket
+	replaced  chan struct{}    // closed once another process accepts in this one's place
 }
 
 func start(loaded *static.Loaded) (*process, error) {
-	p := &process{config: loaded.Config, signals: make(chan os.Signal, 8)}
+	p := &process{config: loaded.Config, signals: make(chan os.Signal, 8), sockets: new(handover.Sockets), replaced: make(chan struct{})}
 	signal.Notify(p.signals, handledSignals...)
 	var err error
 	if p.logs, err = oplog.New(&p.config.Log); err != nil {
@@ -68,8 +72,15 @@ func start(loaded *static.Loaded) (*process, error) {
 			return nil, err
 		}
 	}
+	before, err := p.inherit()
+	if err != nil {
+		return nil, err
+	}
 	p.feed()
 	if p.gateway, err = gateway.New(p.config.EntryPoints, p.options(p.logs.Logger)); err != nil {
+		if before != nil {
+			before.Done()
+		}
 		p.stopFeeds()
 		p.feeds.Wait()
 		return nil, err
@@ -80,6 +91,10 @@ func start(loaded *static.Loaded) (*process, error) {
 	}
 	for _, e := range p.gateway.EntryPoints() {
 		p.logs.Info("listening", "entryPoint", e.Name(), "address", e.Addr().String())
+	}
+	if err := p.ready(before); err != nil {
+		p.stop()
+		return nil, err
 	}
 	return p, nil
 }
@@ -145,6 +160,7 @@ func (p *process) options(logger *slog.Logger) gateway.Options {
 	}
 	return gateway.Options{
 		Global:  &p.config.Global,
+		Sockets: p.sockets,
 		Process: listen.NewCap(limit),
 		Handler: p.core.live.Handler,
 		Observer: func(name string) exchange.Observer {
@@ -165,7 +181,15 @@ func (p *process) options(logger *slog.Logger) gateway.Options {
 
 // wait serves until a signal says to stop, and returns the exit code.
 func (p *process) wait() int {
-	for s := range p.signals {
+	for {
+		var s os.Signal
+		select {
+		case <-p.replaced:
+			p.logs.Info("draining: another process has taken over")
+			p.stop()
+			return exitOK
+		case s = <-p.signals:
+		}
 		switch action(s) {
 		case reload:
 			p.logs.Info("reloading", "signal", s.String())
@@ -180,13 +204,17 @@ func (p *process) wait() int {
 					p.logs.Error("log file could not be reopened", "error", err)
 				}
 			}
+		case replace:
+			if err := p.spawn(); err != nil {
+				p.logs.Error("this process could not be replaced; serving on", "error", err)
+			}
 		case terminate:
 			p.logs.Info("draining", "signal", s.String())
+			handover.Notify("STOPPING=1")
 			p.stop()
 			return exitOK
 		}
 	}
-	return exitOK
 }
 
 // stop drains, and cuts short what is left when another signal says so.
@@ -212,6 +240,9 @@ func (p *process) stop() {
 	}
 	p.core.stopACME(ctx)
 	p.gateway.Stop(ctx)
+	if p.successor != nil {
+		p.successor.Close()
+	}
 	p.stopFeeds()
 	p.feeds.Wait()
 	if p.access != nil {
@@ -227,4 +258,5 @@ const (
 	terminate signalAction = iota
 	reload
 	reopen
+	replace
 )

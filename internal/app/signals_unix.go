@@ -7,8 +7,9 @@ import (
 	"syscall"
 )
 
-// handledSignals are those that mean something: stop (TERM, INT), reload (HUP), reopen logs (USR1).
-var handledSignals = []os.Signal{syscall.SIGTERM, os.Interrupt, syscall.SIGHUP, syscall.SIGUSR1}
+// handledSignals are those that mean something: stop (TERM, INT), reload (HUP), reopen logs (USR1),
+// start a process that replaces this one (USR2).
+var handledSignals = []os.Signal{syscall.SIGTERM, os.Interrupt, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2}
 
 func action(s os.Signal) signalAction {
 	switch s {
@@ -16,6 +17,8 @@ func action(s os.Signal) signalAction {
 		return reload
 	case syscall.SIGUSR1:
 		return reopen
+	case syscall.SIGUSR2:
+		return replace
 	}
 	return terminate
 }

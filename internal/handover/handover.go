@@ -18,7 +18,7 @@ import (
 )
 
 // Sockets are the listening sockets of a process: those it was given, and those it opens. It is safe for
-// concurrent use. The zero value has been given none.
+// concurrent use. The zero value has been given none; nil opens all.
 type Sockets struct {
 	mu    sync.Mutex
 	given map[key]*os.File // not yet asked for
@@ -47,6 +47,9 @@ func (s *Sockets) ListenPacket(name, address string, open func() (net.PacketConn
 }
 
 func obtain[S any](s *Sockets, name string, k key, from func(*os.File) (S, error), open func() (S, error)) (socket S, err error) {
+	if s == nil {
+		return open()
+	}
 	if f := s.claim(name, k); f != nil {
 		socket, err = from(f)
 		f.Close()

@@ -65,7 +65,7 @@ func TestSuccessorTakesOver(t *testing.T) {
 	var old, young Sockets
 	ln := listen(t, &old, "old", ":80")
 	address := ln.Addr().String()
-	serve(t, path, &old, func() { ln.Close() })
+	v := serve(t, path, &old, func() { ln.Close() })
 
 	p, err := Take(path, &young)
 	if err != nil || p == nil {
@@ -81,6 +81,18 @@ func TestSuccessorTakesOver(t *testing.T) {
 	if err := p.Ready(); err != nil {
 		t.Fatal(err)
 	}
+	closed := make(chan struct{})
+	go func() {
+		v.Close()
+		close(closed)
+	}()
+	select {
+	case <-closed:
+		t.Error("the name is nobody's")
+	default:
+	}
+	p.Done()
+	<-closed
 	for range 20 {
 		if who := ask(t, address); who != "young" {
 			t.Errorf("%q answered after the handover", who)
@@ -106,7 +118,7 @@ func TestSuccessorThatFailsChangesNothing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p.Abandon()
+		p.Done()
 		if left := young.CloseUnused(); len(left) != 1 || left[0] != "tcp :80" {
 			t.Errorf("unused: %v", left)
 		}
@@ -147,7 +159,7 @@ func TestManySockets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer p.Abandon()
+	defer p.Done()
 	for i := range n {
 		name := strconv.Itoa(i)
 		if i%2 == 0 {
@@ -184,9 +196,43 @@ func TestNobodyToTakeFrom(t *testing.T) {
 	if err != nil || p == nil {
 		t.Fatal("the name could not be used again", err)
 	}
-	p.Abandon()
+	p.Done()
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("mode %v, %v", info.Mode(), err)
+	}
+}
+
+// Of two successors the first that is ready wins, and a third finds it at once.
+func TestTwoSuccessors(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "restart.sock")
+	var old, first, second, third Sockets
+	ln := listen(t, &old, "old", ":80")
+	serve(t, path, &old, func() { ln.Close() })
+	p1, err := Take(path, &first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p2, err := Take(path, &second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln1 := listen(t, &first, "first", ":80")
+	defer second.CloseUnused()
+	if err := p1.Ready(); err != nil {
+		t.Fatal(err)
+	}
+	defer p1.Done()
+	if err := p2.Ready(); err != ErrLate {
+		t.Errorf("the second successor got %v", err)
+	}
+	go func() { serve(t, path, &first, func() { ln1.Close() }) }() // a moment later than it should
+	p3, err := Take(path, &third)
+	if err != nil || p3 == nil {
+		t.Fatal(p3, err)
+	}
+	p3.Done()
+	if left := third.CloseUnused(); len(left) != 1 {
+		t.Errorf("the third got %v", left)
 	}
 }
 
@@ -208,7 +254,7 @@ func TestStrangers(t *testing.T) {
 		c.Close()
 	}
 	other := filepath.Join(t.TempDir(), "other.sock")
-	for _, answer := range []string{"", "hello\n", `{"sockets":[{"network":"tcp","address":":1"}]}` + "\n", "{}"} {
+	for _, answer := range []string{"hello\n", `{"sockets":[{"network":"tcp","address":":1"}]}` + "\n", "{}"} {
 		os.Remove(other)
 		ln, err := net.Listen("unix", other)
 		if err != nil {
@@ -268,6 +314,7 @@ func TestNoConnectionIsLost(t *testing.T) {
 			t.Fatal(err)
 		}
 		serve(t, path, next, func() { ln.Close() })
+		p.Done()
 	}
 	close(stop)
 	wg.Wait()

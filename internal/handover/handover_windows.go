@@ -9,6 +9,9 @@ import (
 // errNotHere is why there is no handover.
 var errNotHere = errors.New("sockets cannot be handed over on Windows")
 
+// ErrLate is a successor that another has been faster than.
+var ErrLate = errors.New("another process has taken over meanwhile")
+
 // Predecessor is the process whose sockets were taken: none.
 type Predecessor struct{ PID int }
 
@@ -18,8 +21,8 @@ func Take(string, *Sockets) (*Predecessor, error) { return nil, errNotHere }
 // Ready fails.
 func (*Predecessor) Ready() error { return errNotHere }
 
-// Abandon does nothing.
-func (*Predecessor) Abandon() {}
+// Done does nothing.
+func (*Predecessor) Done() {}
 
 // Server hands over nothing.
 type Server struct{}

@@ -23,8 +23,12 @@ type Server struct {
 	sockets *Sockets
 	logger  *slog.Logger
 	stop    func()
-	once    sync.Once
 	wg      sync.WaitGroup
+
+	named chan struct{} // closed once a successor has the name
+
+	mu       sync.Mutex
+	replaced bool // stop was called
 }
 
 // Serve serves path, which it replaces: a predecessor's socket, or one left by a process that was
@@ -46,7 +50,7 @@ func Serve(path string, s *Sockets, logger *slog.Logger, stop func()) (*Server, 
 		os.Remove(fresh)
 		return nil, err
 	}
-	v := &Server{ln: ln, sockets: s, logger: logger, stop: stop}
+	v := &Server{ln: ln, sockets: s, logger: logger, stop: stop, named: make(chan struct{})}
 	v.wg.Go(v.accept)
 	return v, nil
 }
@@ -66,8 +70,11 @@ func listenPrivate(path string) (*net.UnixListener, error) {
 	return ln, nil
 }
 
-// Close ends the service. The name stays: a successor may own it.
+// Close ends the service, after a successor that is ready has taken its name. The name stays.
 func (v *Server) Close() error {
+	if v.isReplaced() {
+		<-v.named
+	}
 	err := v.ln.Close()
 	v.wg.Wait()
 	return err
@@ -100,6 +107,9 @@ func (v *Server) hand(c *net.UnixConn) error {
 	if line, err := in.ReadString('\n'); err != nil || line != greeting {
 		return fmt.Errorf("no greeting: %.40q", line)
 	}
+	if v.isReplaced() {
+		return nil // the successor has the name by now, or will at once
+	}
 	keys, files, err := v.sockets.files()
 	if err != nil {
 		return err
@@ -124,10 +134,34 @@ func (v *Server) hand(c *net.UnixConn) error {
 	if line, err := in.ReadString('\n'); err != nil || line != ready {
 		return fmt.Errorf("the successor did not get ready: %w", orEOF(err))
 	}
-	v.once.Do(v.stop)
 	c.SetDeadline(time.Now().Add(patience))
-	_, err = io.WriteString(c, draining)
+	if !v.replace() {
+		_, err = io.WriteString(c, late)
+		return err
+	}
+	if _, err = io.WriteString(c, draining); err == nil {
+		in.ReadByte() // it closes the connection once it has the name
+	}
+	close(v.named)
 	return err
+}
+
+func (v *Server) isReplaced() bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.replaced
+}
+
+// replace calls stop, for the first successor that is ready.
+func (v *Server) replace() bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.replaced {
+		return false
+	}
+	v.replaced = true
+	v.stop()
+	return true
 }
 
 func orEOF(err error) error {

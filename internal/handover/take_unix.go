@@ -22,6 +22,7 @@ const (
 	greeting = "pergola handover 1\n"
 	ready    = "ready\n"
 	draining = "draining\n"
+	late     = "late\n" // another successor was ready before
 )
 
 // perMessage is how many descriptors one message carries; Linux allows 253.
@@ -46,6 +47,19 @@ type Predecessor struct {
 // Take fetches the sockets of the process that serves path into s. There being none is no error: both
 // results are nil then.
 func Take(path string, s *Sockets) (*Predecessor, error) {
+	for end := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+		p, err := try(path, s)
+		if errors.Is(err, errReplaced) && time.Now().Before(end) {
+			continue // a successor of it is about to take the name over
+		}
+		return p, err
+	}
+}
+
+// errReplaced is a process at the path that has been replaced already.
+var errReplaced = errors.New("it has been replaced already")
+
+func try(path string, s *Sockets) (*Predecessor, error) {
 	c, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: path, Net: "unix"})
 	if errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ECONNREFUSED) {
 		return nil, nil
@@ -70,6 +84,9 @@ func take(c *net.UnixConn, s *Sockets) (*Predecessor, error) {
 		return nil, err
 	}
 	line, err := readLine(c)
+	if err == io.EOF {
+		return nil, errReplaced
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -93,22 +110,29 @@ func take(c *net.UnixConn, s *Sockets) (*Predecessor, error) {
 	return &Predecessor{PID: m.PID, conn: c, in: bufio.NewReader(c)}, nil
 }
 
-// Ready has the predecessor stop accepting. It returns once it has stopped.
+// ErrLate is a successor that another has been faster than.
+var ErrLate = errors.New("another process has taken over meanwhile")
+
+// Ready has the predecessor stop accepting. It returns once it has stopped. Serve the path next, and then
+// call Done.
 func (p *Predecessor) Ready() error {
-	defer p.conn.Close()
 	p.conn.SetDeadline(time.Now().Add(patience))
 	if _, err := io.WriteString(p.conn, ready); err != nil {
 		return err
 	}
 	line, err := p.in.ReadString('\n')
-	if err == nil && line != draining {
+	switch {
+	case err != nil:
+	case line == late:
+		err = ErrLate
+	case line != draining:
 		err = fmt.Errorf("answered %.40q", line)
 	}
 	return err
 }
 
-// Abandon lets the predecessor go on as if nothing had been.
-func (p *Predecessor) Abandon() { p.conn.Close() }
+// Done lets the predecessor end, after Ready; before it, lets it go on as if nothing had been.
+func (p *Predecessor) Done() { p.conn.Close() }
 
 // readLine reads a line and not a byte more: descriptors come with what follows.
 func readLine(r io.Reader) ([]byte, error) {

@@ -93,7 +93,9 @@ func (l *Listener) Count() int { return l.gate.Count() }
 
 // Close stops accepting. Connections that were accepted go on.
 func (l *Listener) Close() error {
-	l.closed.Store(true)
+	if l.closed.Swap(true) {
+		return nil
+	}
 	return l.net.Close()
 }
 
@@ -112,6 +114,9 @@ func (l *Listener) Drained(ctx context.Context) bool {
 		return false
 	}
 }
+
+// Closed reports whether Close was called.
+func (l *Listener) Closed() bool { return l.closed.Load() }
 
 // Wait returns when the last connection has ended, after Close.
 func (l *Listener) Wait() { l.wg.Wait() }
