@@ -48,8 +48,11 @@ func parseResponse(r *exchange.Response, f *framing, buf []byte) (int, error) {
 		return -1, err
 	}
 	f.strip(&r.Header)
-	if f.coded && (f.length >= 0 || r.Proto == exchange.HTTP10) {
+	if f.coded && f.length >= 0 {
 		return -1, ruleTEAndLength
+	}
+	if f.coded && r.Proto == exchange.HTTP10 {
+		return -1, ruleTEOld
 	}
 	return end, nil
 }
