@@ -16,6 +16,7 @@ import (
 	"github.com/pergola-mesh/pergola/middlewares/digestauth"
 	"github.com/pergola-mesh/pergola/middlewares/encodedcharacters"
 	errorpages "github.com/pergola-mesh/pergola/middlewares/errors"
+	"github.com/pergola-mesh/pergola/middlewares/grpcweb"
 	"github.com/pergola-mesh/pergola/middlewares/headers"
 	"github.com/pergola-mesh/pergola/middlewares/ipallowlist"
 	"github.com/pergola-mesh/pergola/middlewares/redirectregex"
@@ -38,6 +39,7 @@ var catalogue = []kind{
 	addWith("digestAuth", func(e Env, c digestauth.Config) (exchange.Middleware, error) { return digestauth.New(c, e.ReadFile) }),
 	add("encodedCharacters", encodedcharacters.New),
 	addWith("errors", func(e Env, c errorpages.Config) (exchange.Middleware, error) { return errorpages.New(c, e.Service) }),
+	add("grpcWeb", grpcweb.New),
 	add("headers", headers.New),
 	add("ipAllowList", ipallowlist.New),
 	addWith("ipWhiteList", func(e Env, c ipallowlist.Config) (exchange.Middleware, error) {
@@ -55,7 +57,7 @@ var catalogue = []kind{
 
 // notBuilt are Traefik's kinds that this build does not have.
 var notBuilt = strings.Fields("buffering circuitBreaker " +
-	"forwardAuth grpcWeb inFlightReq passTLSClientCert plugin rateLimit")
+	"forwardAuth inFlightReq passTLSClientCert plugin rateLimit")
 
 // Env is what middlewares are built with.
 type Env struct {

@@ -1,0 +1,160 @@
+// Package grpcweb is the grpcWeb middleware: it lets browsers, which can neither read trailers nor send
+// HTTP/2 frames of their own, call gRPC services.
+// https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-WEB.md
+package grpcweb
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+
+	"github.com/pergola-mesh/pergola/proxy/exchange"
+)
+
+// Config is the middleware's configuration.
+type Config struct {
+	// AllowOrigins are the origins whose pages may read the answers; "*" stands for all.
+	AllowOrigins []string `json:"allowOrigins,omitempty"`
+}
+
+// New makes the middleware.
+func New(config Config) (exchange.Middleware, error) {
+	for i, origin := range config.AllowOrigins {
+		if origin != "*" && !strings.Contains(origin, "://") {
+			return nil, fmt.Errorf("allowOrigins[%d]: %q is not an origin such as https://example.com, nor *", i, origin)
+		}
+	}
+	return func(next exchange.Handler) exchange.Handler { return &handler{config.AllowOrigins, next} }, nil
+}
+
+type handler struct {
+	origins []string
+	next    exchange.Handler
+}
+
+var (
+	te               = exchange.NewName("Te")
+	grpcStatus       = exchange.NewName("Grpc-Status")
+	requestMethod    = exchange.NewName("Access-Control-Request-Method")
+	requestHeaders   = exchange.NewName("Access-Control-Request-Headers")
+	allowOrigin      = exchange.NewName("Access-Control-Allow-Origin")
+	allowCredentials = exchange.NewName("Access-Control-Allow-Credentials")
+	allowHeaders     = exchange.NewName("Access-Control-Allow-Headers")
+	allowMethods     = exchange.NewName("Access-Control-Allow-Methods")
+	exposeHeaders    = exchange.NewName("Access-Control-Expose-Headers")
+	maxAge           = exchange.NewName("Access-Control-Max-Age")
+)
+
+const (
+	native = "application/grpc"
+	web    = "application/grpc-web"
+	text   = "application/grpc-web-text"
+)
+
+// Handle translates gRPC-Web. Other requests pass as they are.
+func (h *handler) Handle(x *exchange.Exchange) error {
+	r := &x.Request
+	if isPreflight(r) {
+		h.preflight(x)
+		return nil
+	}
+	kind, suffix, ok := parse(r.Header.Get(exchange.ContentType))
+	if !ok || r.Method != "POST" {
+		return h.next.Handle(x)
+	}
+	r.Header.SetBytes(exchange.ContentType, r.Join([]byte(native), suffix))
+	r.Header.Set(te, "trailers")
+	if kind == text {
+		if r.Body != nil {
+			r.Body, r.Length = &decoder{from: r.Body}, -1
+		}
+	}
+	err := h.next.Handle(x)
+	if err == nil {
+		translate(x, kind)
+		h.allow(x)
+	}
+	return err
+}
+
+// parse splits a content type of gRPC-Web into its kind and what follows that, such as "+proto".
+func parse(contentType []byte) (kind string, suffix []byte, ok bool) {
+	for _, kind := range []string{text, web} {
+		if len(contentType) >= len(kind) && exchange.EqualFold(contentType[:len(kind)], kind) {
+			suffix = contentType[len(kind):]
+			return kind, suffix, len(suffix) == 0 || suffix[0] == '+' || suffix[0] == ';'
+		}
+	}
+	return "", nil, false
+}
+
+// translate turns a gRPC response into one of kind. One of another type, such as an error page, is left
+// alone.
+func translate(x *exchange.Exchange, kind string) {
+	p := &x.Response
+	contentType := p.Header.Get(exchange.ContentType)
+	if !isNative(contentType) {
+		return
+	}
+	p.Header.SetBytes(exchange.ContentType, bytes.Join([][]byte{[]byte(kind), contentType[len(native):]}, nil))
+	if p.Header.Has(grpcStatus) && p.Body == nil {
+		return // the status is all there is, and where a page can read it
+	}
+	if p.Body == nil {
+		p.Body = exchange.NewBytes(nil)
+	}
+	p.Body, p.Length = &encoder{from: p.Body, x: x, text: kind == text}, -1
+}
+
+func isNative(contentType []byte) bool {
+	n := len(native)
+	return len(contentType) >= n && exchange.EqualFold(contentType[:n], native) &&
+		(len(contentType) == n || contentType[n] == '+' || contentType[n] == ';')
+}
+
+// isPreflight reports whether a browser asks whether it may call a gRPC service.
+func isPreflight(r *exchange.Request) bool {
+	return r.Method == "OPTIONS" && string(r.Header.Get(requestMethod)) == "POST" &&
+		r.Header.Has(exchange.Origin) && r.Header.Contains(requestHeaders, "x-grpc-web")
+}
+
+// preflight answers such a question. https://fetch.spec.whatwg.org/#http-cors-protocol
+func (h *handler) preflight(x *exchange.Exchange) {
+	x.Respond(204, "", nil)
+	if p := &x.Response.Header; h.allow(x) {
+		p.Set(allowMethods, "POST")
+		p.SetBytes(allowHeaders, bytes.Join(lists(&x.Request.Header, requestHeaders), []byte(", ")))
+		p.Set(maxAge, "600")
+	}
+}
+
+// lists are the members of all fields called n.
+func lists(h *exchange.Header, n exchange.Name) (all [][]byte) {
+	for v := range h.Values(n) {
+		for item := range exchange.List(v) {
+			all = append(all, item)
+		}
+	}
+	return all
+}
+
+// allow lets pages of the request's origin read the response, if they may.
+func (h *handler) allow(x *exchange.Exchange) bool {
+	origin, p := x.Request.Header.Get(exchange.Origin), &x.Response.Header
+	if len(origin) == 0 {
+		return false
+	}
+	if !p.Contains(exchange.Vary, "Origin") {
+		p.Add(exchange.Vary, "Origin")
+	}
+	for _, allowed := range h.origins {
+		if allowed != "*" && allowed != string(origin) {
+			continue
+		}
+		p.SetBytes(allowOrigin, origin)
+		p.Set(allowCredentials, "true")
+		p.Set(exposeHeaders, "grpc-status, grpc-message")
+		return true
+	}
+	return false
+}
