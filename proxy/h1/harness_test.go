@@ -4,9 +4,15 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"flag"
 	"io"
 	"log/slog"
+	"math/big"
 	"net"
 	"net/netip"
 	"os"
@@ -23,16 +29,27 @@ import (
 )
 
 // portable hides the descriptors of all connections, so that everything runs on the portable path.
-var portable bool
+// secure has all connections, on both sides, speak TLS.
+var portable, secure bool
 
-// TestMain runs all tests twice: on the fused path, and on the portable one.
+// way chooses one of the three ways in which the tests run.
+var way = flag.String("way", "", "run the tests only this way: fused, portable or tls")
+
+// TestMain runs all tests three times: on the fused path, on the portable one, and over TLS.
 func TestMain(m *testing.M) {
 	flag.Parse()
 	openPollers()
+	if *way != "" {
+		portable, secure = *way == "portable", *way == "tls"
+		os.Exit(m.Run())
+	}
 	code := m.Run()
 	if code == 0 && flagIs("test.fuzz", "") && flagIs("test.fuzzworker", "false") && flagIs("test.bench", "") && flagIs("test.list", "") {
 		portable = true
 		code = m.Run()
+		if portable, secure = false, true; code == 0 {
+			code = m.Run()
+		}
 	}
 	os.Exit(code)
 }
@@ -63,12 +80,90 @@ func (v veiled) NetConn() net.Conn { return v.Conn }
 
 func (v veiled) CloseWrite() error { return v.Conn.(*net.TCPConn).CloseWrite() }
 
-// veil makes c take the path that is being tested.
-func veil(c net.Conn) net.Conn {
+// veil makes c, an accepted connection, take the path that is being tested.
+func veil(c net.Conn) (net.Conn, error) {
 	if portable {
-		return veiled{c}
+		return veiled{c}, nil
 	}
-	return c
+	if _, done := c.(*tls.Conn); done || !secure {
+		return c, nil
+	}
+	t := tls.Server(listen.NewConn(c, nil).Wire(), serverTLS())
+	return t, t.Handshake()
+}
+
+// veilDialled is veil for a connection to a server.
+func veilDialled(ctx context.Context, c net.Conn) (net.Conn, error) {
+	if !secure {
+		return veil(c)
+	}
+	t := tls.Client(listen.NewConn(c, nil).Wire(), clientTLS)
+	if err := t.HandshakeContext(ctx); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+var serverTLS = sync.OnceValue(func() *tls.Config {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		panic(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{"h"}, NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		panic(err)
+	}
+	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
+})
+
+var clientTLS = &tls.Config{ServerName: "h", InsecureSkipVerify: true, ClientSessionCache: tls.NewLRUClientSessionCache(0)}
+
+// peer is the far end of a connection under test: of stock crypto/tls when that is what is tested.
+type peer struct {
+	net.Conn
+	tcp   *net.TCPConn
+	reset bool
+}
+
+// newPeer makes c, of which server tells the role, speak what is tested.
+func newPeer(c net.Conn, server bool) *peer {
+	p := &peer{Conn: c, tcp: c.(*net.TCPConn)}
+	switch {
+	case secure && server:
+		p.Conn = tls.Server(c, serverTLS())
+	case secure:
+		p.Conn = tls.Client(c, clientTLS)
+	}
+	return p
+}
+
+// CloseWrite ends the sending direction.
+func (p *peer) CloseWrite() error {
+	if t, ok := p.Conn.(*tls.Conn); ok {
+		t.CloseWrite()
+	}
+	return p.tcp.CloseWrite()
+}
+
+// SetLinger is that of the socket; 0 makes Close a reset without a farewell.
+func (p *peer) SetLinger(sec int) error {
+	p.reset = sec == 0
+	return p.tcp.SetLinger(sec)
+}
+
+// SetReadBuffer is that of the socket.
+func (p *peer) SetReadBuffer(n int) error { return p.tcp.SetReadBuffer(n) }
+
+// SetNoDelay is that of the socket.
+func (p *peer) SetNoDelay(on bool) error { return p.tcp.SetNoDelay(on) }
+
+// Close closes the connection.
+func (p *peer) Close() error {
+	if p.reset {
+		return p.tcp.Close()
+	}
+	return p.Conn.Close()
 }
 
 // checkLeaks fails the test if, once all else is cleaned up, there are more goroutines or sockets
@@ -142,10 +237,11 @@ func newRig(t *testing.T, handler exchange.Handler, upstream upstreamFunc, optio
 					return
 				}
 				c.SetDeadline(time.Now().Add(20 * time.Second))
-				t.Cleanup(func() { c.Close() })
+				p := newPeer(c, true)
+				t.Cleanup(func() { p.Close() })
 				r.servers.Go(func() {
-					defer c.Close()
-					upstream(c)
+					defer p.Close()
+					upstream(p)
 				})
 				r.mu.Lock()
 				r.accepted++
@@ -159,7 +255,7 @@ func newRig(t *testing.T, handler exchange.Handler, upstream upstreamFunc, optio
 				return nil, err
 			}
 			r.dialled.Add(1)
-			return veil(c), nil
+			return veilDialled(ctx, c)
 		}
 	}
 	for _, o := range options {
@@ -196,7 +292,12 @@ func newRig(t *testing.T, handler exchange.Handler, upstream upstreamFunc, optio
 // serve serves a connection of which ahead has been read already.
 func (r *rig) serve(c net.Conn, ahead []byte, shard uint32) {
 	peer := netip.MustParseAddrPort(c.RemoteAddr().String())
-	r.server.Serve(listen.NewConn(veil(c), ahead), &exchange.Conn{EntryPoint: "web", Peer: peer, Shard: shard}, func() {})
+	v, err := veil(c)
+	if err != nil {
+		c.Close()
+		return
+	}
+	r.server.Serve(listen.NewConn(v, ahead), &exchange.Conn{EntryPoint: "web", Peer: peer, Shard: shard}, func() {})
 }
 
 func listenLocal(t *testing.T) net.Listener {
@@ -235,16 +336,24 @@ func (r *rig) rules() []string {
 	return append([]string(nil), r.refused...)
 }
 
-func (r *rig) dial() *net.TCPConn {
+func (r *rig) dial() *peer {
 	r.t.Helper()
-	d, err := net.Dial("tcp", r.addr)
+	c, err := r.connect()
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	c := d.(*net.TCPConn)
 	r.t.Cleanup(func() { c.Close() })
-	c.SetDeadline(time.Now().Add(20 * time.Second))
 	return c
+}
+
+// connect is dial for a goroutine of the test's.
+func (r *rig) connect() (*peer, error) {
+	c, err := net.Dial("tcp", r.addr)
+	if err != nil {
+		return nil, err
+	}
+	c.SetDeadline(time.Now().Add(20 * time.Second))
+	return newPeer(c, false), nil
 }
 
 // send writes raw to a new connection and returns all that comes until the connection ends.

@@ -2,6 +2,7 @@ package h1
 
 import (
 	"bufio"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -17,18 +18,28 @@ import (
 // between two reads be wrong.
 
 // pair returns both ends of a loopback connection, the far one not yet served.
-func (r *rig) pair() (near *net.TCPConn, far net.Conn) {
+func (r *rig) pair() (near *peer, far net.Conn) {
 	r.t.Helper()
 	ln := listenLocal(r.t)
 	d, err := net.Dial("tcp", ln.Addr().String())
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	near = d.(*net.TCPConn)
+	near = newPeer(d, false)
 	r.t.Cleanup(func() { near.Close() })
 	near.SetDeadline(time.Now().Add(10 * time.Second))
 	if far, err = ln.Accept(); err != nil {
 		r.t.Fatal(err)
+	}
+	if t, ok := near.Conn.(*tls.Conn); ok {
+		shaken := make(chan error, 1)
+		go func() { shaken <- t.Handshake() }()
+		if far, err = veil(far); err != nil {
+			r.t.Fatal(err)
+		}
+		if err = <-shaken; err != nil {
+			r.t.Fatal(err)
+		}
 	}
 	return near, far
 }
@@ -167,7 +178,7 @@ func TestTunnelStartsWithWhatIsThere(t *testing.T) {
 		io.WriteString(c, "HTTP/1.1 101 S\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\nearly")
 		<-answered
 		io.WriteString(c, "late")
-		c.(*net.TCPConn).CloseWrite()
+		c.(*peer).CloseWrite()
 		io.Copy(io.Discard, br)
 	})
 	near, far := r.pair()
@@ -179,7 +190,7 @@ func TestTunnelStartsWithWhatIsThere(t *testing.T) {
 		near.CloseWrite()
 		close(answered)
 		tcp := x.Response.Tunnel.(*upTunnel).call.u.conn
-		eventually(t, "late bytes arrive", func() bool { return tcp.Dirty() || portable })
+		eventually(t, "late bytes arrive", func() bool { return tcp.PeerGone() || portable })
 		return err
 	})
 	r.server.Handler = hold

@@ -476,5 +476,9 @@ func TestPlainRequestAllocatesNothing(t *testing.T) {
 	r.mu.Lock()
 	r.observed = make([]exchange.Record, 0, 10000)
 	r.mu.Unlock()
-	exchangetest.NoAllocations(t, once)
+	leave := 0.0
+	if secure {
+		leave = 4 // crypto/tls makes one for every record it reads: there are four ends here
+	}
+	exchangetest.Allocations(t, leave, once)
 }

@@ -165,6 +165,7 @@ func (c *conn1) step() bool {
 		if err == listen.ErrWouldBlock {
 			if ws.r == ws.w {
 				c.giveBack()
+				c.awaitRecord()
 			}
 			return false
 		}
@@ -175,6 +176,17 @@ func (c *conn1) step() bool {
 		}
 		ws.w += n
 		more = ahead || ws.w == len(ws.in) || c.io.Ahead()
+	}
+}
+
+// awaitRecord makes the rest of a record that has begun, like that of a head, due in time: a client that
+// sends one byte by byte is not idle.
+func (c *conn1) awaitRecord() {
+	switch ph, midway := c.progress.phase(), c.io.Midway(); {
+	case midway && ph != reading:
+		c.enter(reading)
+	case !midway && ph == reading:
+		c.enter(idle)
 	}
 }
 

@@ -38,7 +38,7 @@ func roughUpstream(c net.Conn) {
 		body = append([]byte(id), body...)
 		switch dice {
 		case 1:
-			c.(*net.TCPConn).SetLinger(0)
+			c.(*peer).SetLinger(0)
 			return
 		case 2:
 			time.Sleep(rand.N(5 * time.Millisecond)) // the server is slow
@@ -66,12 +66,11 @@ func TestNoResponseIsEverMixedUp(t *testing.T) {
 	for i := range clients {
 		all.Go(func() {
 			for round := 0; round < rounds; {
-				c, err := net.Dial("tcp", r.addr)
+				c, err := r.connect()
 				if err != nil {
 					t.Error(err)
 					return
 				}
-				c.SetDeadline(time.Now().Add(15 * time.Second))
 				round += stressConnection(t, c, fmt.Sprintf("%d-%d", i, round), &whole)
 				c.Close()
 			}

@@ -36,7 +36,7 @@ func TestTimeouts(t *testing.T) {
 			io.Copy(io.Discard, c)
 		}, func(_ *rig, p *PoolConfig) { p.BodyTimeout = small }, "HTTP/1.1 200 ", exchange.UpstreamTimeout},
 		"server does not take the body": {"POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: 100000000\r\n\r\n" + strings.Repeat("x", 16<<20), func(c net.Conn) {
-			c.(*net.TCPConn).SetReadBuffer(4096)
+			c.(*peer).SetReadBuffer(4096)
 			readHead(bufio.NewReader(c))
 			<-time.After(3 * time.Second)
 		}, func(_ *rig, p *PoolConfig) { p.SendTimeout = small }, "HTTP/1.1 504 ", exchange.UpstreamTimeout},

@@ -50,6 +50,7 @@ type Conn struct {
 	slot     int32       // where in the lot
 	ahead    []byte      // bytes read before the codec came: what a PROXY header or a sniffer left
 	lent     *readBuffer // what ahead lies in, when it goes back to the pool
+	probe    [1]byte     // of unasked
 }
 
 // call is the state of one Call.
@@ -90,6 +91,9 @@ func (c *Conn) Unread(p []byte) { c.ahead = append(p[:len(p):len(p)], c.ahead...
 // Ahead reports whether a Read may return something without that the socket has to become readable:
 // there are bytes that were read before, or records of TLS.
 func (c *Conn) Ahead() bool { return len(c.ahead) > 0 || c.tls != nil && c.w.ahead() }
+
+// Midway reports whether the beginning of a record of TLS has arrived, of which nothing can be read yet.
+func (c *Conn) Midway() bool { return c.tls != nil && c.w.midway() }
 
 // Inside reports whether the caller is inside a fused Loop, where it must not wait for this connection.
 func (c *Conn) Inside() bool { return c.in }

@@ -94,16 +94,21 @@ func (w *wire) uncork() (err error) {
 	return err
 }
 
-// callStepTLS is callStep over TLS. A record that is here already is no answer; one that is still on its
-// way from before may be one, as on plaintext, or a ticket for another session.
+// callStepTLS is callStep over TLS. It looks at what is here already: that is no answer but perhaps a
+// ticket for another session, or a farewell behind which nobody would answer.
 func (c *Conn) callStepTLS(fd uintptr) bool {
 	k := &c.call
 	c.fd, c.in = fd, true
 	defer func() { c.in = false }()
 	if !k.sent {
-		if c.w.ahead() && c.unasked() {
-			k.err = errDirty
-			return true
+		if c.w.ahead() || readable(fd) {
+			if c.unasked() {
+				k.err = errDirty
+				return true
+			}
+			if c.w.midway() {
+				return false // the rest of a record is on its way
+			}
 		}
 		k.sent = true
 		if k.err = c.writeTLS(k.out, nil); k.err != nil {
@@ -122,12 +127,11 @@ func (c *Conn) callStepTLS(fd uintptr) bool {
 // errDirty is a connection on which something came, or that ended, before anything was asked.
 var errDirty = errors.New("the connection was closed, or had something to say, before it was used")
 
-// unasked reports whether something has come, or is coming, that a peer does not send unasked; tickets
-// are taken. It is called with the descriptor at hand.
+// unasked reports whether something has come that a peer does not send unasked; tickets are taken. It is
+// called with the descriptor at hand.
 func (c *Conn) unasked() bool {
-	var p [1]byte
-	_, err := c.tls.Read(p[:])
-	return err != ErrWouldBlock || c.w.midway()
+	_, err := c.tls.Read(c.probe[:])
+	return err != ErrWouldBlock
 }
 
 // dirtyTLS is Dirty over TLS.
@@ -136,7 +140,7 @@ func (c *Conn) dirtyTLS() bool {
 		c.dirtyFn = func(fd uintptr) {
 			if c.dirty = c.w.ahead() || readable(fd); c.dirty {
 				c.fd, c.in = fd, true
-				c.dirty = c.unasked()
+				c.dirty = c.unasked() || c.w.midway()
 				c.in = false
 			}
 		}
