@@ -134,6 +134,30 @@ func (b *Block) Over() *Rule { return b.over }
 // Size is how large the section is as RFC 9113 §6.5.2 counts it, in bytes; it stops behind the limit.
 func (b *Block) Size() int { return b.size }
 
+// Status is the value of ":status"; 0 when there is none that is one. It is for codecs that must know
+// before they have Response look at all.
+func (b *Block) Status() int {
+	for i := range b.fields {
+		if f := &b.fields[i]; f.kind.pseudo == pseudoStatus {
+			status, _ := parseStatus(b.valueOf(f))
+			return status
+		}
+	}
+	return 0
+}
+
+// Length is the value of Content-Length; -1 when there is none that is one.
+func (b *Block) Length() int64 {
+	for i := range b.fields {
+		if f := &b.fields[i]; f.kind.id == lengthID {
+			if n, ok := ParseLength(b.valueOf(f)); ok {
+				return n
+			}
+		}
+	}
+	return -1
+}
+
 // All yields every field's name and value, pseudo-header fields included, as received.
 func (b *Block) All() iter.Seq2[[]byte, []byte] {
 	return func(yield func(name, value []byte) bool) {

@@ -2,7 +2,6 @@ package h1
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"net"
 	"os"
@@ -214,7 +213,7 @@ func (p *Pool) dial(x *exchange.Exchange) (*upConn, error) {
 		if cause := context.Cause(ctx); cause != nil {
 			return nil, exchange.KindOf(cause).With(err)
 		}
-		return nil, dialKind(err).With(err)
+		return nil, listen.DialKind(err).With(err)
 	}
 	u := &upConn{pool: p, conn: listen.NewConn(c, nil)}
 	u.ticket = poolSweeper.Add(u)
@@ -225,20 +224,6 @@ type dialCanceler context.CancelCauseFunc
 
 // Cancel gives the dial up.
 func (c dialCanceler) Cancel(reason error) { c(reason) }
-
-func dialKind(err error) exchange.Kind {
-	var certificate *tls.CertificateVerificationError
-	var record tls.RecordHeaderError
-	var alert tls.AlertError
-	if errors.As(err, &certificate) || errors.As(err, &record) || errors.As(err, &alert) {
-		return exchange.UpstreamTLS
-	}
-	var timeout interface{ Timeout() bool }
-	if errors.As(err, &timeout) && timeout.Timeout() {
-		return exchange.DialTimeout
-	}
-	return exchange.DialFailed
-}
 
 // close ends the connection. Not from inside a sweep.
 func (u *upConn) close() {

@@ -1,0 +1,395 @@
+package h2
+
+import (
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/pergola-mesh/pergola/internal/clock"
+	"github.com/pergola-mesh/pergola/proxy/exchange"
+	"github.com/pergola-mesh/pergola/proxy/fields"
+	"github.com/pergola-mesh/pergola/proxy/h2/frame"
+)
+
+// call is one request to a server and its answer: a stream. It is the response's body, and owns the memory
+// of the response's head until the exchange has ended.
+type call struct {
+	pool *Pool
+	u    *upConn
+	x    *exchange.Exchange
+	id   uint32
+	came chan struct{} // something came for who waits for the answer
+	room chan struct{} // something came for who sends the request's body
+	path []byte
+
+	block, trailer fields.Block // the answer's; of the reader until head, or trailers
+	body           []byte       // what is in memory of the request's body
+	pump           *upPump      // sends the request's body meanwhile; nil when it went with the head
+	bound          bool         // to the exchange's life
+	over           bool         // all of the answer is here: the connection is no longer needed
+	bodiless       bool         // the answer to HEAD has no body
+	last           *chunk       // what the last Next returned
+
+	// With the connection's lock.
+	interims           []fields.Block // interim responses nobody has looked at
+	informed           int            // how many there have been
+	head               bool           // the head has come
+	whole              bool           // and was the end
+	trailers           bool           // the trailer section has come
+	ended              bool           // all has come
+	sent               bool           // all has been sent
+	stopped            bool           // the server does not want the rest of the request
+	refused            bool           // and has not looked at it at all
+	fresh              bool           // nothing had come on the connection before
+	err                error          // why it ended before its time
+	chunks             []*chunk       // of the body, that nobody has taken
+	buffered           int            // bytes in them
+	left               int64          // what the body must still have; -1 when nobody said
+	window             int            // what the server takes
+	recv               int            // what it may send
+	target             int            // how much that is at most
+	total              int            // bytes that came
+	blocked            bool           // in the connection's list
+	waits              bool           // somebody waits for more of the body
+	got                uint32         // counts what came, put what was sent
+	put                uint32
+	receiving, sending stall // of the sweeper
+}
+
+var calls = sync.Pool{New: func() any {
+	return &call{came: make(chan struct{}, 1), room: make(chan struct{}, 1)}
+}}
+
+func newCall(p *Pool, u *upConn, x *exchange.Exchange) *call {
+	k := calls.Get().(*call)
+	k.pool, k.u, k.x = p, u, x
+	k.left, k.recv, k.target = -1, upStreamWindow, upStreamWindow
+	return k
+}
+
+// maxAttempts is how many connections a request is tried on.
+const maxAttempts = 3
+
+// Handle sends the request and returns once the response head is there.
+func (p *Pool) Handle(x *exchange.Exchange) error {
+	var not *upConn
+	for attempt := 1; ; attempt++ {
+		u, err := p.get(x, not)
+		if err != nil {
+			x.Record.Sent = false
+			return err
+		}
+		k := newCall(p, u, x)
+		x.Own(k)
+		if err = k.ask(); err == nil {
+			return nil
+		}
+		again := k.giveUp()
+		if reason := x.Life.Err(); reason != nil {
+			return exchange.KindOf(reason).With(err)
+		}
+		if !again || attempt == maxAttempts {
+			return err
+		}
+		not = u
+	}
+}
+
+// ask sends the request and waits for the response head.
+func (k *call) ask() error {
+	x := k.x
+	if err := x.Life.Bind(k); err != nil {
+		k.u.mu.Lock()
+		k.u.unload()
+		k.u.mu.Unlock()
+		return err
+	}
+	k.bound = true
+	body, whole := exchange.WholeOf(x.Request.Body)
+	if x.Request.Continue {
+		body, whole = nil, false
+	}
+	if x.Request.Upgrade != nil {
+		k.u.mu.Lock()
+		k.u.unload()
+		k.u.mu.Unlock()
+		return exchange.MethodUnknown.Withf("changing protocol over HTTP/2 to a server")
+	}
+	rest, err := k.open(body, whole)
+	if err != nil {
+		return err
+	}
+	x.Record.Sent = true
+	if len(rest) > 0 || !whole {
+		k.startPump(rest, whole)
+	}
+	return k.wait()
+}
+
+// open begins the stream and sends the head and as much of a whole body as may be sent at once. It
+// returns the rest.
+func (k *call) open(body []byte, whole bool) ([]byte, error) {
+	u := k.u
+	u.mu.Lock()
+	switch {
+	case u.over != nil || u.leaving || u.next > maxStream:
+		k.refused = true
+		k.err = exchange.UpstreamReset.With(errRefused)
+		fallthrough
+	case k.err != nil: // cancelled
+		u.unload()
+		u.mu.Unlock()
+		return nil, k.err
+	}
+	k.id = u.next
+	k.fresh = u.served == 0
+	u.next += 2
+	u.since = 0
+	u.streams[k.id] = k
+	k.window = u.first
+	ends := whole && len(body) == 0
+	at := len(u.out)
+	u.out = k.appendHead(u.enc.Begin(frame.BeginHeaders(u.out)), body, whole)
+	u.out = frame.EndHeaders(u.out, at, k.id, ends, u.maxFrame)
+	if n := min(len(body), k.window, u.window, maxPayload); n > 0 && len(u.out) < maxOut {
+		ends = n == len(body)
+		u.out = frame.AppendData(u.out, k.id, body[:n], ends)
+		k.window -= n
+		u.window -= n
+		body = body[n:]
+	}
+	k.sent = ends
+	if u.pinged == 0 && u.served > 0 && clock.Now()-u.read.Load() > int64(silence) {
+		u.ping()
+	}
+	flush := u.startFlush()
+	u.mu.Unlock()
+	if flush {
+		u.flush(true)
+	}
+	return body, nil
+}
+
+// appendHead encodes the request head. RFC 9113 §8.3.1.
+func (k *call) appendHead(dst, body []byte, whole bool) []byte {
+	r, c, e := &k.x.Request, &k.pool.config, k.u.enc
+	k.bodiless = r.Method == "HEAD"
+	dst = e.Method(dst, r.Method)
+	dst = e.Scheme(dst, c.Scheme)
+	switch {
+	case c.Host != nil:
+		dst = e.Authority(dst, c.Host)
+	case len(r.Host) > 0:
+		dst = e.Authority(dst, r.Host)
+	default:
+		dst = e.Authority(dst, c.DefaultHost)
+	}
+	path := r.Path
+	if len(c.Prefix) > 0 || r.HasQuery {
+		k.path = append(append(k.path[:0], c.Prefix...), r.Path...)
+		if r.HasQuery {
+			k.path = append(append(k.path, '?'), r.Query...)
+		}
+		path = k.path
+	}
+	dst = e.Path(dst, path)
+	dst = e.Header(dst, &r.Header, notToServers)
+	length := r.Length
+	if whole {
+		length = int64(len(body))
+	}
+	if length > 0 || length == 0 && (r.Method == "POST" || r.Method == "PUT" || r.Method == "PATCH") {
+		dst = e.Length(dst, length)
+	}
+	if r.Continue {
+		dst = e.Field(dst, exchange.Expect, "100-continue")
+	}
+	if takesTrailers(r) {
+		dst = e.Field(dst, exchange.TE, "trailers")
+	}
+	return dst
+}
+
+// notToServers are the fields that the codec alone decides on.
+var notToServers = fields.HopByHop
+
+// takesTrailers reports whether the server is told that trailers are taken: where the client said so, and
+// for gRPC, which does not work without. RFC 9113 §8.2.2.
+func takesTrailers(r *exchange.Request) bool {
+	if r.Header.Has(exchange.TE) {
+		return true
+	}
+	const grpc = "application/grpc"
+	t := r.Header.Get(exchange.ContentType)
+	return len(t) >= len(grpc) && exchange.EqualFold(t[:len(grpc)], grpc)
+}
+
+// preciseBelow is the response timeout under which the sweeper is too coarse a timer.
+const preciseBelow = 5 * time.Second
+
+// wait waits for the response head, and passes interim responses on.
+func (k *call) wait() error {
+	u := k.u
+	var expired <-chan time.Time
+	if limit := k.pool.config.HeadTimeout; limit > 0 && limit < preciseBelow && k.pump == nil {
+		timer := time.NewTimer(limit)
+		defer timer.Stop()
+		expired = timer.C
+	}
+	for {
+		if expired == nil {
+			<-k.came
+		} else {
+			select {
+			case <-k.came:
+			case <-expired:
+				k.expire()
+				expired = nil
+			}
+		}
+		u.mu.Lock()
+		interims := k.interims
+		k.interims = nil
+		head, err := k.head, k.err
+		u.mu.Unlock()
+		for i := range interims {
+			if bad := k.interim(&interims[i]); bad != nil {
+				return bad
+			}
+		}
+		switch {
+		case head:
+			return k.answered()
+		case err != nil:
+			if k.pump != nil {
+				if cause := k.pump.failure(); cause != nil {
+					return cause // the client's fault, or a limit: the body could not be had
+				}
+			}
+			return err
+		}
+	}
+}
+
+// expire gives up waiting for the head.
+func (k *call) expire() {
+	u := k.u
+	u.mu.Lock()
+	u.reset(k, frame.Cancel, exchange.UpstreamTimeout.Withf("no response head within %v", k.pool.config.HeadTimeout))
+	u.unlock()
+}
+
+// interim passes an interim response on. RFC 9110 §15.2.
+func (k *call) interim(b *fields.Block) error {
+	x := k.x
+	if err := b.Response(&x.Response, x.Request.Method, false); err != nil {
+		return exchange.UpstreamProtocol.With(err)
+	}
+	if x.Informer == nil {
+		return nil
+	}
+	return x.Informer.Inform(x.Response.Status, &x.Response.Header)
+}
+
+// answered makes the response of the head.
+func (k *call) answered() error {
+	p, u := &k.x.Response, k.u
+	if err := k.block.Response(p, k.x.Request.Method, k.whole); err != nil {
+		return exchange.UpstreamProtocol.With(err)
+	}
+	p.Proto = exchange.HTTP2
+	p.Body = k
+	u.mu.Lock()
+	k.over = k.ended && (k.sent || k.stopped)
+	u.mu.Unlock()
+	if k.over {
+		k.unbind()
+	}
+	if k.whole {
+		p.Body = nil
+		if !k.over {
+			return nil // the rest of the request is still sent, until the exchange ends
+		}
+	}
+	return nil
+}
+
+func (k *call) unbind() {
+	if k.bound {
+		k.bound = false
+		k.x.Life.Bind(nil)
+	}
+}
+
+// fail makes err what the call ends with, unless all of the answer has come. With the lock.
+func (k *call) fail(err error) {
+	if k.err == nil && !k.ended {
+		k.err = err
+	}
+	k.stopped = true
+	wake(k.came)
+	wake(k.room)
+}
+
+// Cancel is called when the client goes away.
+func (k *call) Cancel(reason error) {
+	u := k.u
+	u.mu.Lock()
+	if k.id == 0 { // not begun
+		k.fail(reason)
+	}
+	u.reset(k, frame.Cancel, reason)
+	u.leave()
+}
+
+// giveUp ends a call that has no response to keep, and reports whether the request may be sent again on
+// another connection.
+func (k *call) giveUp() (again bool) {
+	k.quit()
+	u := k.u
+	untouched := k.pump == nil || !k.pump.touched
+	switch {
+	case !untouched:
+		return false
+	case k.refused:
+		k.x.Record.Sent = false
+		return true
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return k.err != nil && k.err == u.over && !k.fresh && !k.head &&
+		exchange.KindOf(u.over) == exchange.UpstreamReset && k.x.Request.Idempotent()
+}
+
+// quit ends whatever is still under way.
+func (k *call) quit() {
+	k.unbind()
+	u := k.u
+	u.mu.Lock()
+	code := frame.Cancel
+	if k.ended {
+		code = frame.NoError
+	}
+	u.reset(k, code, errQuit)
+	u.unlock()
+	if k.pump != nil {
+		k.pump.stop()
+	}
+}
+
+var errQuit = exchange.ClientAbort.With(errors.New("the answer was given up"))
+
+// Free is exchange.Freer: the exchange is over.
+func (k *call) Free() {
+	k.quit()
+	k.discard()
+	k.block.Shed()
+	k.trailer.Shed()
+	drain(k.came)
+	drain(k.room)
+	*k = call{came: k.came, room: k.room, path: k.path[:0], block: k.block, trailer: k.trailer, chunks: k.chunks[:0]}
+	if cap(k.path) > 8<<10 {
+		k.path = nil
+	}
+	calls.Put(k)
+}

@@ -1,0 +1,183 @@
+package h2
+
+import (
+	"io"
+
+	"github.com/pergola-mesh/pergola/proxy/exchange"
+	"github.com/pergola-mesh/pergola/proxy/fields"
+	"github.com/pergola-mesh/pergola/proxy/h2/frame"
+)
+
+// receive takes data of the server. With the lock.
+func (k *call) receive(f *frame.Frame) *frame.Error {
+	p := f.Payload
+	if f.Size > k.recv {
+		return on(k.id, ruleWindow)
+	}
+	k.recv -= f.Size
+	k.got++
+	switch {
+	case !k.head:
+		return on(k.id, breach(frame.ProtocolError, "data_before_head"))
+	case k.trailers:
+		return on(k.id, ruleClosed)
+	case k.bodiless && len(p) > 0 || k.left >= 0 && int64(len(p)) > k.left:
+		return on(k.id, breach(frame.ProtocolError, fields.RuleLengthBody.Name))
+	}
+	if k.left >= 0 {
+		k.left -= int64(len(p))
+	}
+	k.total += len(p)
+	k.push(p)
+	if f.Ends() {
+		return k.u.ended(k)
+	}
+	if len(p) == 0 {
+		k.allow() // padding must not use the window up
+	}
+	return nil
+}
+
+// push keeps p. Small pieces share memory: there is never much more of it than there is data.
+func (k *call) push(p []byte) {
+	k.buffered += len(p)
+	for len(p) > 0 {
+		n := len(k.chunks)
+		if n == 0 || k.chunks[n-1].n == len(k.chunks[n-1].buf) {
+			c := chunks.Get().(*chunk)
+			c.n = 0
+			k.chunks = append(k.chunks, c)
+			n++
+		}
+		c := k.chunks[n-1]
+		m := copy(c.buf[c.n:], p)
+		c.n += m
+		p = p[m:]
+	}
+}
+
+// allow lets the server send again what has been taken, once that is worth a frame. Whoever takes all
+// as it comes is let have more at once. With the lock.
+func (k *call) allow() {
+	if k.ended || k.stopped || k.u.over != nil {
+		return
+	}
+	if k.buffered == 0 && k.total >= k.target && k.target < maxUpWindow {
+		k.target = min(2*k.target, maxUpWindow)
+		k.total = 0
+	}
+	if n := k.target - k.recv - k.buffered; n >= k.target/2 {
+		k.u.out = frame.AppendWindowUpdate(k.u.out, k.id, n)
+		k.recv += n
+	}
+}
+
+// Whole is exchange.Whole.
+func (k *call) Whole() ([]byte, bool) {
+	if !k.over || k.err != nil || k.trailers || len(k.chunks) > 1 {
+		return nil, false
+	}
+	if len(k.chunks) == 0 {
+		return nil, true
+	}
+	c := k.chunks[0]
+	return c.buf[:c.n:c.n], true
+}
+
+// Waits is exchange.Waiter: a body of unknown length may be an event stream.
+func (k *call) Waits() bool {
+	if k.over || k.x.Response.Length >= 0 {
+		return false
+	}
+	k.u.mu.Lock()
+	defer k.u.mu.Unlock()
+	return len(k.chunks) == 0 && !k.ended && k.err == nil
+}
+
+// Next is exchange.Body.
+func (k *call) Next() ([]byte, error) {
+	if k.last != nil {
+		chunks.Put(k.last)
+		k.last = nil
+	}
+	if k.over { // the reader is done with it
+		return k.next()
+	}
+	u := k.u
+	u.mu.Lock()
+	for len(k.chunks) == 0 && !k.ended && k.err == nil {
+		k.allow()
+		k.waits = true
+		u.unlock()
+		<-k.came
+		u.mu.Lock()
+		k.waits = false
+	}
+	k.over = k.ended && k.sent
+	p, err := k.next()
+	if err == nil {
+		k.allow()
+	}
+	u.unlock()
+	if err == k.err && err != nil { // not with the lock: it may be waited for by who cancels
+		err = k.fault()
+	}
+	return p, err
+}
+
+// next returns what is there.
+func (k *call) next() ([]byte, error) {
+	if len(k.chunks) > 0 {
+		k.last = k.chunks[0]
+		k.chunks = k.chunks[:copy(k.chunks, k.chunks[1:])]
+		k.buffered -= k.last.n
+		return k.last.buf[:k.last.n], nil
+	}
+	if k.err != nil {
+		return nil, k.err
+	}
+	if k.trailers {
+		k.trailers = false
+		if err := k.trailer.Trailer(&k.x.Response.Trailer); err != nil {
+			k.err = exchange.UpstreamProtocol.With(err)
+			return nil, k.err
+		}
+	}
+	return nil, io.EOF
+}
+
+// fault says why the answer was cut short.
+func (k *call) fault() error {
+	if reason := k.x.Life.Err(); reason != nil {
+		return exchange.KindOf(reason).With(k.err)
+	}
+	if k.pump != nil {
+		if cause := k.pump.failure(); cause != nil {
+			return cause
+		}
+	}
+	return k.err
+}
+
+// Close is exchange.Body: what has not come is given up.
+func (k *call) Close() error {
+	k.quit()
+	k.discard()
+	return nil
+}
+
+// discard frees what nobody has taken. The stream is over.
+func (k *call) discard() {
+	k.u.mu.Lock()
+	defer k.u.mu.Unlock()
+	for i, c := range k.chunks {
+		chunks.Put(c)
+		k.chunks[i] = nil
+	}
+	k.chunks = k.chunks[:0]
+	k.buffered = 0
+	if k.last != nil {
+		chunks.Put(k.last)
+		k.last = nil
+	}
+}

@@ -1,0 +1,339 @@
+package h2
+
+import (
+	"bytes"
+	"errors"
+	"io"
+
+	"github.com/pergola-mesh/pergola/internal/clock"
+	"github.com/pergola-mesh/pergola/proxy/exchange"
+	"github.com/pergola-mesh/pergola/proxy/h2/frame"
+	"github.com/pergola-mesh/pergola/proxy/listen"
+)
+
+// serve reads until the connection ends, and ends what is left then.
+func (u *upConn) serve() {
+	for {
+		var lost error
+		err := u.io.Loop(func() bool {
+			lost = u.step()
+			return lost != nil
+		})
+		if lost == nil {
+			lost = err
+		}
+		u.mu.Lock()
+		if u.over == nil && interrupted(lost) { // the sweeper wants it looked at
+			u.mu.Unlock()
+			u.io.Resume()
+			continue
+		}
+		u.lost(lost)
+		break
+	}
+	u.pool.remove(u)
+	poolSweeper.Remove(u.ticket)
+	u.io.Close()
+	if u.in != nil {
+		inBuffers.Put(u.in)
+		u.in = nil
+	}
+	u.pool.count.Add(-1)
+}
+
+// lost ends everything that is under way. With the lock, which it gives up.
+func (u *upConn) lost(err error) {
+	if u.over != nil {
+		err = u.over
+	} else {
+		var fault *frame.Error
+		switch {
+		case err == io.EOF:
+			err = exchange.UpstreamReset.With(errDead)
+		case errors.As(err, &fault):
+			err = exchange.UpstreamProtocol.With(err)
+			u.out = frame.AppendGoAway(u.out, 0, fault.Code, fault.Rule)
+		case exchange.KindOf(err) == exchange.Internal:
+			err = exchange.UpstreamReset.With(err)
+		}
+		u.over = err
+	}
+	u.limit.Store(0)
+	u.kept = false
+	for _, k := range u.streams {
+		k.fail(err)
+	}
+	clear(u.streams)
+	u.unblock()
+	u.io.Net().SetWriteDeadline(soon())
+	if u.startFlush() {
+		go u.flush(false)
+	}
+	for u.flushing {
+		u.quiet.Wait()
+	}
+	u.mu.Unlock()
+}
+
+// step takes every frame that has arrived. An error ends the connection.
+func (u *upConn) step() error {
+	for {
+		if u.in == nil {
+			u.in, u.r, u.w = inBuffers.Get().(*inBuffer), 0, 0
+		}
+		ahead := u.io.Ahead()
+		n, err := u.io.Read(u.in[u.w:])
+		if err == listen.ErrWouldBlock {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		u.w += n
+		full := u.w == len(u.in)
+		err = u.take()
+		u.wakeAll()
+		if err != nil {
+			return err
+		}
+		if !ahead && !full && !u.leaving {
+			break
+		}
+	}
+	if u.r == u.w && u.io.Fused() {
+		inBuffers.Put(u.in)
+		u.in = nil
+	}
+	return nil
+}
+
+// wakeAll wakes those for whom something came: once each, however much it was.
+func (u *upConn) wakeAll() {
+	for _, came := range u.woken {
+		wake(came)
+	}
+	u.woken = u.woken[:0]
+}
+
+var errOldServer = errors.New("the server speaks HTTP/1.1 and not HTTP/2: use http:// instead of h2c:// in its URL")
+
+// take handles the frames in the buffer and moves what is left of an unfinished one to its beginning.
+func (u *upConn) take() error {
+	u.read.Store(clock.Now())
+	if !u.greeted && bytes.HasPrefix(u.in[u.r:u.w], []byte("HTTP/")) {
+		return exchange.UpstreamProtocol.With(errOldServer)
+	}
+	u.mu.Lock()
+	defer u.leave()
+	for u.r < u.w {
+		f, n, _, err := u.frames.Next(u.in[u.r:u.w])
+		if err == nil && n == 0 {
+			break
+		}
+		var bad *frame.Error
+		if err != nil {
+			if bad = err.(*frame.Error); bad.Stream == 0 {
+				return bad
+			}
+		}
+		if e := u.handle(&f, bad); e != nil {
+			if e.Stream == 0 {
+				return e
+			}
+			if k := u.streams[e.Stream]; k != nil {
+				u.reset(k, e.Code, exchange.UpstreamProtocol.With(e))
+			}
+			if !u.budget.spend(costFault) {
+				return ruleFlood
+			}
+		}
+		u.r += n
+	}
+	if u.r > 0 {
+		u.w = copy(u.in[:], u.in[u.r:u.w])
+		u.r = 0
+	}
+	return nil
+}
+
+// handle takes a frame. With the lock. bad is what is wrong with it for its stream.
+func (u *upConn) handle(f *frame.Frame, bad *frame.Error) *frame.Error {
+	if !u.greeted {
+		if f.Type != frame.Settings || f.IsAck() {
+			return ruleGreeting
+		}
+		u.greeted = true
+	}
+	switch f.Type {
+	case frame.Data:
+		return u.data(f)
+	case frame.Headers, frame.Continuation:
+		return u.headers(f, bad)
+	}
+	if !u.budget.spend(costFrame) {
+		return ruleFlood
+	}
+	if bad != nil {
+		return bad
+	}
+	switch f.Type {
+	case frame.RSTStream:
+		return u.rst(f)
+	case frame.Settings:
+		return u.settings(f)
+	case frame.Ping:
+		if f.IsAck() {
+			u.pinged = 0
+		} else {
+			u.out = frame.AppendPing(u.out, true, f.Opaque())
+		}
+	case frame.GoAway:
+		return u.goAway(f)
+	case frame.WindowUpdate:
+		return u.windowUpdate(f)
+	}
+	return nil
+}
+
+// unbegun refuses frames of streams that were never begun. RFC 9113 §5.1.
+func (u *upConn) unbegun(stream uint32) *frame.Error {
+	if stream >= u.next || stream&1 == 0 {
+		return ruleIdle
+	}
+	return nil
+}
+
+// data takes a piece of an answer. RFC 9113 §6.1, §6.9.1.
+func (u *upConn) data(f *frame.Frame) *frame.Error {
+	if f.Size > u.left {
+		return ruleWindow
+	}
+	u.left -= f.Size
+	if u.owed += f.Size; u.owed >= upConnWindow/2 {
+		u.out = frame.AppendWindowUpdate(u.out, 0, u.owed)
+		u.left += u.owed
+		u.owed = 0
+	}
+	if len(f.Payload) == 0 {
+		if !u.budget.spend(costFrame) {
+			return ruleFlood
+		}
+	} else {
+		u.budget.earn(earnFrame + len(f.Payload)>>12)
+	}
+	k := u.streams[f.Stream]
+	if k == nil {
+		return u.unbegun(f.Stream)
+	}
+	if e := k.receive(f); e != nil {
+		return e
+	}
+	u.arrived(k)
+	return nil
+}
+
+// arrived notes that something came for k.
+func (u *upConn) arrived(k *call) {
+	if n := len(u.woken); n == 0 || u.woken[n-1] != k.came {
+		u.woken = append(u.woken, k.came)
+	}
+}
+
+// rst takes the server's end of a stream. RFC 9113 §6.4.
+func (u *upConn) rst(f *frame.Frame) *frame.Error {
+	k := u.streams[f.Stream]
+	if k == nil {
+		return u.unbegun(f.Stream)
+	}
+	u.drop(k)
+	switch code := f.Code(); {
+	case code == frame.RefusedStream:
+		k.refused = true
+		k.fail(exchange.UpstreamReset.With(errRefused))
+	case k.ended: // it has answered, and does not want the rest of the request
+		k.stopped = true
+		wake(k.room)
+	default:
+		k.fail(exchange.UpstreamReset.Withf("the server reset the stream: %v", code))
+	}
+	return nil
+}
+
+// settings takes what the server asks for. RFC 9113 §6.5.2.
+func (u *upConn) settings(f *frame.Frame) *frame.Error {
+	if f.IsAck() {
+		return nil
+	}
+	limit := u.limit.Load()
+	for id, value := range f.Settings() {
+		switch id {
+		case frame.HeaderTableSize:
+			u.enc.SetTableSize(int(min(value, 1<<20)))
+		case frame.EnablePush:
+			if value != 0 {
+				return breach(frame.ProtocolError, "settings_value")
+			}
+		case frame.MaxConcurrentStreams:
+			limit = int32(min(value, maxUpStreams))
+		case frame.InitialWindowSize:
+			by := int(value) - u.first
+			u.first = int(value)
+			for _, k := range u.streams {
+				if k.window += by; k.window > frame.MaxWindow {
+					return ruleWindowSize
+				}
+			}
+			u.unblock()
+		case frame.MaxFrameSize:
+			u.maxFrame = int(value)
+		}
+	}
+	if u.kept && !u.leaving {
+		u.limit.Store(limit)
+	}
+	u.out = frame.AppendSettingsAck(u.out)
+	return nil
+}
+
+// maxUpStreams is how many streams we use at once on a connection, whatever a server allows.
+const maxUpStreams = 1000
+
+// goAway takes that the server leaves: what it has not looked at may go elsewhere. RFC 9113 §6.8.
+func (u *upConn) goAway(f *frame.Frame) *frame.Error {
+	last := f.LastStream()
+	u.leaving = true
+	u.limit.Store(0)
+	for id, k := range u.streams {
+		if id > last {
+			k.refused = true
+			u.drop(k)
+			k.fail(exchange.UpstreamReset.With(errRefused))
+		}
+	}
+	if u.kept {
+		u.kept = false
+		go u.pool.remove(u)
+	}
+	return nil
+}
+
+// windowUpdate takes leave to send more. RFC 9113 §6.9.
+func (u *upConn) windowUpdate(f *frame.Frame) *frame.Error {
+	n := f.Increment()
+	if f.Stream == 0 {
+		if u.window += n; u.window > frame.MaxWindow {
+			return ruleWindowSize
+		}
+		u.unblock()
+		return nil
+	}
+	k := u.streams[f.Stream]
+	if k == nil {
+		return u.unbegun(f.Stream)
+	}
+	if k.window += n; k.window > frame.MaxWindow {
+		return on(f.Stream, ruleWindowSize)
+	}
+	wake(k.room)
+	return nil
+}
