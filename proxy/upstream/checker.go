@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 )
@@ -17,7 +18,8 @@ import (
 // does nothing.
 type checker struct {
 	config HealthCheck
-	client *http.Client
+	http   *http.Client
+	http2  *http.Client // for gRPC, and for servers whose URL begins with h2c
 	ctx    context.Context
 	cancel context.CancelFunc
 	wait   sync.WaitGroup
@@ -31,26 +33,36 @@ func (r *Registry) newChecker(c *HealthCheck, transport *Transport) (*checker, e
 	if err := k.config.complete(); err != nil {
 		return nil, fmt.Errorf("healthCheck: %w", err)
 	}
-	tripper, err := r.probes(transport)
-	if err != nil {
-		return nil, fmt.Errorf("healthCheck: %w", err)
-	}
-	k.client = &http.Client{Transport: tripper}
-	if !c.FollowRedirects {
-		k.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	for _, client := range []struct {
+		is    **http.Client
+		http2 bool
+	}{{&k.http, false}, {&k.http2, true}} {
+		tripper, err := r.probes(transport, client.http2)
+		if err != nil {
+			return nil, fmt.Errorf("healthCheck: %w", err)
+		}
+		*client.is = &http.Client{Transport: tripper}
+		if !c.FollowRedirects {
+			(*client.is).CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+		}
 	}
 	k.ctx, k.cancel = context.WithCancel(context.Background())
 	return k, nil
 }
 
 // newProbeTransport makes connections as the service's own, each for one probe: that a server accepts
-// connections is a part of what is checked.
-func newProbeTransport(t *Transport) (http.RoundTripper, error) {
+// connections is a part of what is checked. With http2 it speaks that alone, over TLS or not.
+func newProbeTransport(t *Transport, http2 bool) (http.RoundTripper, error) {
 	config, err := t.TLS.Config()
 	if err != nil {
 		return nil, err
 	}
+	var protocols http.Protocols
+	protocols.SetHTTP1(!http2)
+	protocols.SetHTTP2(http2)
+	protocols.SetUnencryptedHTTP2(http2)
 	return &http.Transport{
+		Protocols:              &protocols,
 		DialContext:            (&net.Dialer{Timeout: t.DialTimeout}).DialContext,
 		TLSClientConfig:        config,
 		ResponseHeaderTimeout:  t.ResponseHeaderTimeout,
@@ -115,16 +127,28 @@ func (k *checker) probe(e *endpoint) error {
 	if err != nil {
 		return err
 	}
-	response, err := k.client.Do(request)
+	client, judge := k.http, k.judge
+	if k.config.Mode == "grpc" {
+		client, judge = k.http2, judgeGRPC
+	}
+	if request.URL.Scheme == "h2c" {
+		request.URL.Scheme, client = "http", k.http2
+	}
+	response, err := client.Do(request)
 	if err != nil {
 		return err
 	}
-	// What the body says does not matter, but a server that cannot send it is not well.
-	_, err = io.Copy(io.Discard, io.LimitReader(response.Body, 64<<10))
-	response.Body.Close()
+	defer response.Body.Close()
+	// A server that cannot send what it answers is not well, whatever it says.
+	body, err := io.ReadAll(io.LimitReader(response.Body, 64<<10))
 	if err != nil {
 		return err
 	}
+	return judge(response, body)
+}
+
+// judge returns why an answer speaks against the server.
+func (k *checker) judge(response *http.Response, _ []byte) error {
 	got, want := response.StatusCode, k.config.Status
 	if want == 0 && (got < 200 || got >= 400) || want != 0 && got != want {
 		return fmt.Errorf("the server answered %s", response.Status)
@@ -137,7 +161,11 @@ func (k *checker) request(ctx context.Context, server string) (*http.Request, er
 	if err != nil {
 		return nil, err
 	}
-	if u, err = u.Parse(k.config.Path); err != nil {
+	method, path, body := k.config.Method, k.config.Path, io.Reader(nil)
+	if k.config.Mode == "grpc" {
+		method, path, body = http.MethodPost, grpcCheckPath, strings.NewReader(grpcCheckMessage)
+	}
+	if u, err = u.Parse(path); err != nil {
 		return nil, err
 	}
 	if k.config.Scheme != "" {
@@ -146,9 +174,13 @@ func (k *checker) request(ctx context.Context, server string) (*http.Request, er
 	if k.config.Port != 0 {
 		u.Host = net.JoinHostPort(u.Hostname(), strconv.Itoa(k.config.Port))
 	}
-	request, err := http.NewRequestWithContext(ctx, k.config.Method, u.String(), nil)
+	request, err := http.NewRequestWithContext(ctx, method, u.String(), body)
 	if err != nil {
 		return nil, err
+	}
+	if k.config.Mode == "grpc" {
+		request.Header.Set("Content-Type", "application/grpc")
+		request.Header.Set("Te", "trailers")
 	}
 	request.Host = k.config.Hostname
 	for name, value := range k.config.Headers {

@@ -9,12 +9,13 @@ import (
 	"time"
 )
 
-// HealthCheck probes the servers of a load balancer by HTTP. Servers are up until a probe fails, and
+// HealthCheck probes the servers of a load balancer. Servers are up until a probe fails, and
 // each is judged by its last probe.
 type HealthCheck struct {
 	// Scheme replaces that of the server's URL; empty keeps it.
 	Scheme string
-	// Mode is http; empty means that.
+	// Mode is http, which empty stands for, or grpc: the health service grpc.health.v1.Health is asked,
+	// whatever Path, Method and Status say.
 	Mode string
 	Path string
 	// Method is GET when empty.
@@ -42,11 +43,9 @@ const (
 // complete fills in what is not set and finds what cannot be.
 func (c *HealthCheck) complete() error {
 	switch c.Mode {
-	case "", "http":
-	case "grpc":
-		return errors.New("mode grpc is not built yet: use http")
+	case "", "http", "grpc":
 	default:
-		return fmt.Errorf("mode %q is not known: use http", c.Mode)
+		return fmt.Errorf("mode %q is not known: use http or grpc", c.Mode)
 	}
 	switch c.Scheme {
 	case "", "http", "https":

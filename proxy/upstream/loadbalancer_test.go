@@ -96,7 +96,7 @@ func TestWrongConfigurations(t *testing.T) {
 		`credentials in the URL`:            {Servers: []Server{{URL: "http://u:secret@a"}}},
 		`sameSite "some" is not`:            {Sticky: &Cookie{SameSite: "some"}},
 		`sticky cookie: http: invalid`:      {Sticky: &Cookie{Domain: "a b"}},
-		`mode grpc is not built yet`:        {HealthCheck: &HealthCheck{Mode: "grpc"}},
+		`use http or grpc`:                  {HealthCheck: &HealthCheck{Mode: "tcp"}},
 		`mode "tcp" is not known`:           {HealthCheck: &HealthCheck{Mode: "tcp"}},
 		`scheme "ftp" is not known`:         {HealthCheck: &HealthCheck{Scheme: "ftp"}},
 		`path "//x/y" names a server`:       {HealthCheck: &HealthCheck{Path: "//x/y"}},

@@ -31,7 +31,7 @@ type Options struct {
 type Registry struct {
 	options Options
 	// probes, when set, makes what active checks send their requests with.
-	probes func(*Transport) (http.RoundTripper, error)
+	probes func(t *Transport, http2 bool) (http.RoundTripper, error)
 
 	mu        sync.Mutex
 	endpoints map[string]map[string]*endpoint // by service, then by id
