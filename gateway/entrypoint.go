@@ -36,11 +36,14 @@ type Options struct {
 	Refused func(entryPoint, rule string)
 	// Sockets opens listening sockets, or has been given them by the process before this one.
 	Sockets *handover.Sockets
-	// Connections counts connections, +1 and -1.
-	Connections func(entryPoint string) func(delta int)
+	// Connections counts connections over a protocol, "TCP" or "UDP": +1 and -1.
+	Connections func(entryPoint, protocol string) func(delta int)
 	// TLS returns the configuration to terminate an entry point's TLS with; it is asked for every
 	// connection. nil, or a nil answer when the entry point is made: the entry point speaks no TLS.
 	TLS func(entryPoint string) func(info *exchange.Conn) *tls.Config
+	// QUIC returns the configuration to make an entry point's handshakes of HTTP/3 with; nil, or a nil
+	// answer: none, and an entry point that is to speak HTTP/3 is an error.
+	QUIC func(entryPoint string) *tls.Config
 	// Relay returns who takes an entry point's connections away from HTTP; nil: nobody.
 	Relay  func(entryPoint string) Relay
 	Logger *slog.Logger
@@ -53,6 +56,8 @@ type EntryPoint struct {
 	logger      *slog.Logger
 	listener    *listen.Listener
 	speaks      protocols
+	secure      *stack // of requests over TLS, but not over QUIC; nil: no TLS
+	quic        *quic  // nil: no HTTP/3
 	greetings   sweep.Sweeper
 	proxy       *proxyPolicy
 	refused     func(rule string)
@@ -65,7 +70,7 @@ type EntryPoint struct {
 // NewEntryPoint listens on the entry point's address. Nothing is accepted before Serve.
 func NewEntryPoint(name string, config *static.EntryPoint, o Options) (*EntryPoint, error) {
 	e := &EntryPoint{
-		name: name, config: config, logger: o.Logger.With("entryPoint", name), connections: o.Connections(name),
+		name: name, config: config, logger: o.Logger.With("entryPoint", name), connections: o.Connections(name, "TCP"),
 		refused: func(rule string) { o.Refused(name, rule) },
 	}
 	if err := e.speak(o); err != nil {
@@ -83,6 +88,12 @@ func NewEntryPoint(name string, config *static.EntryPoint, o Options) (*EntryPoi
 		MaxConns: config.Limits.MaxConnections, MaxPerClient: config.Limits.MaxConnectionsPerClient,
 		Process: o.Process, Refused: e.refused, Logger: e.logger,
 	})
+	if config.HTTP3 != nil {
+		if err := e.bindQUIC(o); err != nil {
+			ln.Close()
+			return nil, fmt.Errorf("entry point %s: http3: %w", name, err)
+		}
+	}
 	return e, nil
 }
 
@@ -114,16 +125,10 @@ func (e *EntryPoint) http(scheme string, o Options) (*h1.Server, *h2.Server, err
 	if err != nil {
 		return nil, nil, err
 	}
-	h, t := &e.config.HTTP, &e.config.Transport.RespondingTimeouts
-	observer := o.Observer(e.name)
-	limits := fields.Limits{
-		HeaderBytes: h.MaxHeaderBytes, Fields: h.MaxHeaderFields,
-		TargetBytes: h.MaxTargetBytes, Underscore: underscore(h.UnderscoreHeadersStrategy),
+	if scheme == "https" {
+		e.secure = stack
 	}
-	timeouts := listen.Timeouts{
-		Header: time.Duration(t.HeaderTimeout), Body: time.Duration(t.ReadTimeout),
-		Write: time.Duration(t.WriteTimeout), Idle: time.Duration(t.IdleTimeout),
-	}
+	observer, limits, timeouts := o.Observer(e.name), e.limits(), e.timeouts()
 	maxRequests, maxAge := e.config.Transport.KeepAliveMaxRequests, time.Duration(e.config.Transport.KeepAliveMaxTime)
 	one := &h1.Server{
 		Handler: stack, Observer: observer, Refused: e.refused, Logger: e.logger, Scheme: scheme,
@@ -136,6 +141,22 @@ func (e *EntryPoint) http(scheme string, o Options) (*h1.Server, *h2.Server, err
 		DecoderTable: e.config.HTTP2.MaxDecoderHeaderTableSize, EncoderTable: e.config.HTTP2.MaxEncoderHeaderTableSize,
 	}
 	return one, two, nil
+}
+
+func (e *EntryPoint) limits() fields.Limits {
+	h := &e.config.HTTP
+	return fields.Limits{
+		HeaderBytes: h.MaxHeaderBytes, Fields: h.MaxHeaderFields,
+		TargetBytes: h.MaxTargetBytes, Underscore: underscore(h.UnderscoreHeadersStrategy),
+	}
+}
+
+func (e *EntryPoint) timeouts() listen.Timeouts {
+	t := &e.config.Transport.RespondingTimeouts
+	return listen.Timeouts{
+		Header: time.Duration(t.HeaderTimeout), Body: time.Duration(t.ReadTimeout),
+		Write: time.Duration(t.WriteTimeout), Idle: time.Duration(t.IdleTimeout),
+	}
 }
 
 func underscore(strategy string) fields.Underscore {
@@ -174,7 +195,12 @@ func (e *EntryPoint) Name() string { return e.name }
 func (e *EntryPoint) Plain() Protocol { return e.speaks.plain[len(e.speaks.plain)-1].protocol }
 
 // Serve accepts connections until Stop.
-func (e *EntryPoint) Serve() { e.listener.Serve(e.serve) }
+func (e *EntryPoint) Serve() {
+	if e.quic != nil {
+		e.quic.start()
+	}
+	e.listener.Serve(e.serve)
+}
 
 func (e *EntryPoint) serve(c net.Conn, peer netip.AddrPort, shard uint32, done func()) {
 	e.connections(1)
@@ -207,18 +233,27 @@ func (e *EntryPoint) Stop(ctx context.Context) {
 	grace, cancel := context.WithTimeout(ctx, time.Duration(life.GraceTimeOut))
 	defer cancel()
 	e.draining.Store(true)
-	if e.each(grace, Protocol.Drain) != nil || !e.listener.Drained(grace) {
+	if e.each(grace, ender.Drain) != nil || !e.listener.Drained(grace) {
 		e.logger.Warn("connections cut at the end of the grace period", "connections", e.listener.Count(),
 			"graceTimeOut", time.Duration(life.GraceTimeOut))
 		e.killed.Store(true)
-		e.each(ctx, Protocol.Kill)
+		e.each(ctx, ender.Kill)
 	}
 	e.listener.Wait()
+	if e.quic != nil {
+		e.quic.wait()
+	}
 }
 
 // each has all protocols drain, or kill, together. The error is that of one that did not come to its end.
-func (e *EntryPoint) each(ctx context.Context, end func(Protocol, context.Context) error) error {
-	all := e.speaks.all()
+func (e *EntryPoint) each(ctx context.Context, end func(ender, context.Context) error) error {
+	var all []ender
+	for _, p := range e.speaks.all() {
+		all = append(all, p)
+	}
+	if e.quic != nil {
+		all = append(all, e.quic.server)
+	}
 	errs := make(chan error, len(all))
 	for _, p := range all {
 		go func() { errs <- end(p, ctx) }()

@@ -60,7 +60,7 @@ func startWith(t *testing.T, change func(e *static.EntryPoint), options func(o *
 			p.refused = append(p.refused, rule)
 			p.mu.Unlock()
 		},
-		Connections: func(string) func(int) { return func(delta int) { p.open.Add(int64(delta)) } },
+		Connections: func(_, _ string) func(int) { return func(delta int) { p.open.Add(int64(delta)) } },
 	}
 	if options != nil {
 		options(&o)
@@ -271,7 +271,7 @@ func TestAddressInUse(t *testing.T) {
 		Handler:     func(string) exchange.Handler { return nil },
 		Observer:    func(string) exchange.Observer { return nil },
 		Refused:     func(_, _ string) {},
-		Connections: func(string) func(int) { return func(int) {} },
+		Connections: func(_, _ string) func(int) { return func(int) {} },
 	})
 	if err == nil || !strings.Contains(err.Error(), "entry point other") || !strings.Contains(err.Error(), "another process listens") {
 		t.Errorf("%v", err)

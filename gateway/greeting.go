@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/pergola-mesh/pergola/identity"
 	"github.com/pergola-mesh/pergola/internal/clock"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
 	"github.com/pergola-mesh/pergola/proxy/listen"
@@ -108,13 +109,14 @@ func (g *greeting) greet() (Protocol, *refusal) {
 
 // handshake terminates TLS.
 func (g *greeting) handshake() (Protocol, *refusal) {
+	ctx, session := identity.NewSession(context.Background())
 	t := tls.Server(g.conn.Wire(), g.e.speaks.tls(g.info))
-	if err := t.HandshakeContext(context.Background()); err != nil {
+	if err := t.HandshakeContext(ctx); err != nil {
 		return nil, &refusal{handshakeRule(err), err}
 	}
 	g.conn = listen.NewConn(t, nil)
 	state := t.ConnectionState()
-	g.info.TLS = &state
+	g.info.TLS, g.info.Session = &state, session
 	p := g.e.speaks.secure[state.NegotiatedProtocol]
 	if p == nil {
 		return nil, &refusal{"tls_protocol", errors.New("nothing here speaks " + state.NegotiatedProtocol)}

@@ -14,6 +14,11 @@ type Protocol interface {
 	// Serve owns conn, of which some may have been read already (Ahead), until it ends; then it closes
 	// it and calls done. It may return before that.
 	Serve(conn *listen.Conn, info *exchange.Conn, done func())
+	ender
+}
+
+// ender is a server that can be brought to its end.
+type ender interface {
 	// Active is the number of connections being served.
 	Active() int
 	// Drain lets connections finish what they are doing, and returns when none is left or ctx ends.

@@ -18,7 +18,8 @@ type stack struct {
 	mode      urlpath.Mode
 	encoded   urlpath.Encoded
 	refused   func(rule string)
-	semicolon bool // encode semicolons in the query
+	semicolon bool   // encode semicolons in the query
+	altSvc    string // where the same is to be had over HTTP/3; empty: nowhere, or it is this
 	next      exchange.Handler
 }
 
@@ -44,8 +45,16 @@ func (s *stack) Handle(x *exchange.Exchange) error {
 	if err := s.path(&x.Request); err != nil {
 		return err
 	}
-	return s.next.Handle(x)
+	err := s.next.Handle(x)
+	if err == nil && s.altSvc != "" {
+		x.Response.Header.Set(altSvc, s.altSvc)
+	}
+	return err
 }
+
+// altSvc says where else an origin is to be had. What a server says of itself is not true of us.
+// RFC 7838 §3.
+var altSvc = exchange.NewName("Alt-Svc")
 
 // path brings the path into its normal form, or refuses it.
 func (s *stack) path(r *exchange.Request) error {

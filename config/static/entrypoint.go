@@ -19,7 +19,7 @@ type EntryPoint struct {
 	ForwardedHeaders ForwardedHeaders `description:"Whose X-Forwarded-* headers are believed." json:"forwardedHeaders"`
 	HTTP             HTTP             `description:"What holds for HTTP requests." json:"http"`
 	HTTP2            HTTP2            `description:"HTTP/2." json:"http2"`
-	HTTP3            *HTTP3           `description:"HTTP/3 over QUIC." json:"http3,omitempty" file:"allowEmpty"`
+	HTTP3            *HTTP3           `description:"Speak HTTP/3 too, on the UDP port of the same number, and say so in Alt-Svc on responses over TLS. http3: {} turns it on." json:"http3,omitempty" file:"allowEmpty"`
 	UDP              UDP              `description:"What holds for a /udp address." json:"udp"`
 	Observability    Observability    `description:"What is recorded of the entry point's routers, unless they say otherwise." json:"observability"`
 }
@@ -104,14 +104,14 @@ type ForwardedHeaders struct {
 
 // HTTP2 bounds HTTP/2 connections.
 type HTTP2 struct {
-	MaxConcurrentStreams      int `description:"Streams at a time on one connection." json:"maxConcurrentStreams"`
+	MaxConcurrentStreams      int `description:"Streams at a time on one connection of HTTP/2 or HTTP/3." json:"maxConcurrentStreams"`
 	MaxDecoderHeaderTableSize int `description:"The HPACK table for what clients send, in bytes." json:"maxDecoderHeaderTableSize"`
 	MaxEncoderHeaderTableSize int `description:"The HPACK table for what is sent to clients, in bytes." json:"maxEncoderHeaderTableSize"`
 }
 
 // HTTP3 adds HTTP/3 on the UDP port of the same number.
 type HTTP3 struct {
-	AdvertisedPort int `description:"The port announced in Alt-Svc. 0 means the entry point's." json:"advertisedPort"`
+	AdvertisedPort int `description:"The port announced in Alt-Svc: the one that clients reach from outside. 0 means the entry point's." json:"advertisedPort"`
 }
 
 // UDP is what holds for a /udp entry point.

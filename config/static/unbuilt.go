@@ -6,7 +6,6 @@ import "github.com/pergola-mesh/pergola/config/load"
 // its feature comes.
 var unbuilt = []load.Unbuilt{
 	{Key: "entryPoints.*.forwardedHeaders.connection", Feature: "Connection headers for middlewares"},
-	{Key: "entryPoints.*.http3", Feature: "HTTP/3"},
 	{Key: "entryPoints.*.udp", Feature: "UDP entry points"},
 	{Key: "providers.consulCatalog", Feature: "the Consul catalogue provider"},
 	{Key: "providers.consul", Feature: "the Consul key-value provider"},

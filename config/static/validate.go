@@ -85,7 +85,20 @@ func (l *Loaded) entryPoints() {
 		l.positive(key+".http2.maxConcurrentStreams", e.HTTP2.MaxConcurrentStreams)
 		l.positive(key+".http2.maxDecoderHeaderTableSize", e.HTTP2.MaxDecoderHeaderTableSize)
 		l.positive(key+".http2.maxEncoderHeaderTableSize", e.HTTP2.MaxEncoderHeaderTableSize)
+		l.http3(key+".http3", e)
 		l.redirection(name, e)
+	}
+}
+
+func (l *Loaded) http3(key string, e *EntryPoint) {
+	if e.HTTP3 == nil {
+		return
+	}
+	if e.HTTP3.AdvertisedPort > 65535 {
+		l.problem(key+".advertisedPort", "is %d; it must be a number from 0 to 65535", e.HTTP3.AdvertisedPort)
+	}
+	if e.Protocol() == "udp" {
+		l.problem(key, "is for an entry point on a TCP address, such as :443: it adds the UDP port")
 	}
 }
 

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"log/slog"
@@ -17,6 +18,7 @@ import (
 	"github.com/pergola-mesh/pergola/providers"
 	"github.com/pergola-mesh/pergola/providers/file"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
+	"github.com/pergola-mesh/pergola/proxy/h3"
 	"github.com/pergola-mesh/pergola/proxy/listen"
 	"github.com/pergola-mesh/pergola/proxy/snapshot"
 	"github.com/pergola-mesh/pergola/telemetry/accesslog"
@@ -170,9 +172,14 @@ func (p *process) options(logger *slog.Logger) gateway.Options {
 			}
 			return gateway.NewObserver(m.EntryPoint(name), access)
 		},
+		TLS: func(name string) func(*exchange.Conn) *tls.Config {
+			config := p.core.live.ConfigFor(name)
+			return func(*exchange.Conn) *tls.Config { return config }
+		},
+		QUIC:    func(name string) *tls.Config { return p.core.live.ConfigFor(name, h3.Protocol) },
 		Refused: m.Rejected,
-		Connections: func(name string) func(int) {
-			g := m.Connections(name, "TCP")
+		Connections: func(name, protocol string) func(int) {
+			g := m.Connections(name, protocol)
 			return func(delta int) { g.Add(0, int64(delta)) }
 		},
 		Logger: logger,

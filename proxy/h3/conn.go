@@ -23,6 +23,7 @@ type conn struct {
 	ticket   *sweep.Ticket
 	first    netip.AddrPort // where the client was when it was admitted
 	began    int64
+	session  any          // of the handshake
 	requests atomic.Int64 // accepted so far
 
 	addr net.Addr       // where info says the client is
@@ -42,8 +43,8 @@ type conn struct {
 	refuse  quic.StreamID // requests from here on are refused; 0: none
 }
 
-func newConn(s *Server, q *quic.Conn, peer netip.AddrPort) *conn {
-	c := &conn{srv: s, quic: q, first: peer, began: clock.Now()}
+func newConn(s *Server, q *quic.Conn, peer netip.AddrPort, session any) *conn {
+	c := &conn{srv: s, quic: q, first: peer, session: session, began: clock.Now()}
 	c.quiet = c.began
 	c.describe(q.RemoteAddr(), s.shards.Add(1))
 	return c
@@ -55,7 +56,7 @@ func (c *conn) describe(addr net.Addr, shard uint32) {
 	peer := addrPort(addr)
 	c.addr = addr
 	c.info = &exchange.Conn{EntryPoint: c.srv.EntryPoint, Peer: peer, Local: addrPort(c.quic.LocalAddr()),
-		PeerText: peer.Addr().String(), TLS: &state, Shard: shard}
+		PeerText: peer.Addr().String(), TLS: &state, Session: c.session, Shard: shard}
 }
 
 // run serves the connection until it ends.

@@ -31,6 +31,9 @@ type Server struct {
 	Timeouts listen.Timeouts
 	// TLS is what handshakes go by. It, and what its GetConfigForClient returns, offers Protocol.
 	TLS *tls.Config
+	// Session returns the context that a handshake runs in, and what of it goes with the connection as
+	// exchange.Conn.Session; may be nil.
+	Session func(ctx context.Context) (context.Context, any)
 	// EntryPoint is the name that exchanges are told.
 	EntryPoint string
 	// Streams is how many requests a client may have under way on a connection.
@@ -114,6 +117,9 @@ func (s *Server) begins(ctx context.Context, info *quic.ClientInfo) (context.Con
 	}
 	s.handshakes.Add(1)
 	h := &handshake{server: s}
+	if s.Session != nil {
+		ctx, h.session = s.Session(ctx)
+	}
 	ctx = context.WithValue(ctx, handshakeKey{}, h)
 	context.AfterFunc(ctx, h.end)
 	return ctx, nil
@@ -121,8 +127,9 @@ func (s *Server) begins(ctx context.Context, info *quic.ClientInfo) (context.Con
 
 // handshake is counted until it succeeds or fails.
 type handshake struct {
-	server *Server
-	over   atomic.Bool
+	server  *Server
+	session any
+	over    atomic.Bool
 }
 
 type handshakeKey struct{}
@@ -135,9 +142,8 @@ func (h *handshake) end() {
 
 // accept serves a connection whose handshake is complete.
 func (s *Server) accept(q *quic.Conn) {
-	if h, ok := q.Context().Value(handshakeKey{}).(*handshake); ok {
-		h.end()
-	}
+	h := q.Context().Value(handshakeKey{}).(*handshake)
+	h.end()
 	peer := addrPort(q.RemoteAddr())
 	if s.Gate != nil {
 		if rule := s.Gate.Admit(peer.Addr()); rule != "" {
@@ -146,7 +152,7 @@ func (s *Server) accept(q *quic.Conn) {
 			return
 		}
 	}
-	c := newConn(s, q, peer)
+	c := newConn(s, q, peer, h.session)
 	s.active.Add(1)
 	if s.Connections != nil {
 		s.Connections(1)
