@@ -56,8 +56,8 @@ type EntryPoint struct {
 	logger      *slog.Logger
 	listener    *listen.Listener
 	speaks      protocols
-	secure      *stack // of requests over TLS, but not over QUIC; nil: no TLS
-	quic        *quic  // nil: no HTTP/3
+	secure      *stack      // of requests over TLS, but not over QUIC; nil: no TLS
+	quic        *quicServer // nil: no HTTP/3
 	greetings   sweep.Sweeper
 	proxy       *proxyPolicy
 	refused     func(rule string)

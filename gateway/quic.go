@@ -12,8 +12,8 @@ import (
 	"github.com/pergola-mesh/pergola/proxy/h3"
 )
 
-// quic is an entry point's HTTP/3: a UDP socket beside the TCP one.
-type quic struct {
+// quicServer is an entry point's HTTP/3: a UDP socket beside the TCP one.
+type quicServer struct {
 	server *h3.Server
 	socket *net.UDPConn
 	once   sync.Once
@@ -22,7 +22,7 @@ type quic struct {
 
 // bindQUIC opens the UDP socket of the port that the entry point's listener has.
 func (e *EntryPoint) bindQUIC(o Options) error {
-	q := &quic{ended: make(chan struct{})}
+	q := &quicServer{ended: make(chan struct{})}
 	if o.QUIC == nil || e.secure == nil {
 		return errors.New("there is no TLS to speak it over")
 	}
@@ -83,7 +83,7 @@ func (e *EntryPoint) altSvc() string {
 const altSvcAge = 2592000
 
 // start serves, in the background.
-func (q *quic) start() {
+func (q *quicServer) start() {
 	q.once.Do(func() {
 		go func() {
 			defer close(q.ended)
@@ -95,7 +95,7 @@ func (q *quic) start() {
 }
 
 // wait returns when the server has ended, after Drain or Kill.
-func (q *quic) wait() {
+func (q *quicServer) wait() {
 	q.once.Do(func() {
 		q.socket.Close() // it never began
 		close(q.ended)
