@@ -17,7 +17,8 @@ import (
 type load struct {
 	Name        string
 	Connections int
-	Streams     int // at a time on each connection, of HTTP/2; 0 is HTTP/1.1
+	Streams     int  // at a time on each connection, of HTTP/2; 0 is HTTP/1.1
+	Closes      bool // every request has a connection of its own
 	Path        string
 	Size        int64 // of the body, in bytes
 }
@@ -115,7 +116,7 @@ func (b *bench) drive(i *instance, l load, duration time.Duration) (round, error
 	if l.Streams > 0 {
 		result, err = b.h2load(i, l, duration)
 	} else {
-		result, err = b.wrk(i.Port, l, duration)
+		result, err = b.wrk(i, l, duration)
 	}
 	if err != nil {
 		return round{}, fmt.Errorf("%s, %s: %w", i.name, l.Name, err)
@@ -139,15 +140,19 @@ const summaryScript = `function done(s)
 end
 `
 
-// wrk drives a load against a port. An error of any request, or a byte too few, is an error.
-func (b *bench) wrk(port int, l load, duration time.Duration) (wrkResult, error) {
+// wrk drives a load over HTTP/1.1. An error of any request, or a byte too few, is an error.
+func (b *bench) wrk(i *instance, l load, duration time.Duration) (wrkResult, error) {
 	script := filepath.Join(b.cache, "run", "summary.lua")
 	if err := os.WriteFile(script, []byte(summaryScript), 0o644); err != nil {
 		return wrkResult{}, err
 	}
 	seconds := strconv.Itoa(max(1, int(duration.Round(time.Second).Seconds())))
-	output, err := exec.CommandContext(b.ctx, "wrk", "-t1", "-c"+strconv.Itoa(l.Connections), "-d"+seconds+"s",
-		"-s", script, "-H", "Host: "+host, fmt.Sprintf("http://127.0.0.1:%d%s", port, l.Path)).CombinedOutput()
+	arguments := []string{"-t1", "-c" + strconv.Itoa(l.Connections), "-d" + seconds + "s", "-s", script, "-H", "Host: " + host}
+	if l.Closes {
+		arguments = append(arguments, "-H", "Connection: close")
+	}
+	arguments = append(arguments, fmt.Sprintf("%s://127.0.0.1:%d%s", i.scheme(), i.Port, l.Path))
+	output, err := exec.CommandContext(b.ctx, "wrk", arguments...).CombinedOutput()
 	if err != nil {
 		return wrkResult{}, fmt.Errorf("wrk: %w: %s", err, output)
 	}

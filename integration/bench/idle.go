@@ -86,7 +86,7 @@ func (b *bench) measurePeak(p product, m *memory) error {
 	defer i.stop()
 	done := make(chan error, 1)
 	go func() {
-		_, err := b.wrk(i.Port, load{Name: "128 B, c=256", Connections: 256, Path: "/api/128", Size: 128}, 3*time.Second)
+		_, err := b.wrk(i, load{Name: "128 B, c=256", Connections: 256, Path: "/api/128", Size: 128}, 3*time.Second)
 		done <- err
 	}()
 	for {

@@ -62,6 +62,7 @@ var measurements = []struct {
 }{
 	{"closed", (*bench).measureClosed},
 	{"http2", (*bench).measureHTTP2},
+	{"tls", (*bench).measureTLS},
 	{"deployed", (*bench).measureDeployed},
 	{"open", (*bench).measureOpen},
 	{"idle", (*bench).measureIdle},

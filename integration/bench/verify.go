@@ -17,7 +17,7 @@ import (
 func (b *bench) await(i *instance) error {
 	deadline := time.After(20 * time.Second)
 	for {
-		if response, _, err := fetch(i.Port, "/api/128", host); err == nil && response.StatusCode == 200 {
+		if response, _, err := i.fetch("/api/128", host); err == nil && response.StatusCode == 200 {
 			return b.verify(i)
 		}
 		select {
@@ -39,17 +39,17 @@ func (b *bench) verify(i *instance) error {
 		if err != nil {
 			return err
 		}
-		response, got, err := fetch(i.Port, path, host)
+		response, got, err := i.fetch(path, host)
 		if err != nil || response.StatusCode != 200 || !bytes.Equal(got, want) {
 			return fmt.Errorf("%s: %s through the proxy differs: %d bytes, want %d, %v", i.name, path, len(got), len(want), err)
 		}
 	}
-	_, headers, err := fetch(i.Port, "/api/forwarded", host)
+	_, headers, err := i.fetch("/api/forwarded", host)
 	if err != nil {
 		return err
 	}
 	got := string(headers)
-	for _, want := range []string{"proto=http ", "host=bench.test ", "real=127.0.0.1."} {
+	for _, want := range []string{"proto=" + i.scheme() + " ", "host=bench.test ", "real=127.0.0.1."} {
 		if !strings.Contains(got, want) {
 			return fmt.Errorf("%s: forwarding headers %q lack %q", i.name, got, want)
 		}
@@ -62,7 +62,7 @@ func (b *bench) verify(i *instance) error {
 		}
 	}
 	for _, miss := range [][2]string{{"/api/128", "other.test"}, {"/elsewhere", host}} {
-		if response, _, err := fetch(i.Port, miss[0], miss[1]); err != nil || response.StatusCode != 404 {
+		if response, _, err := i.fetch(miss[0], miss[1]); err != nil || response.StatusCode != 404 {
 			return fmt.Errorf("%s: %s of host %s must not be routed: %v, %v", i.name, miss[0], miss[1], response, err)
 		}
 	}
@@ -74,12 +74,18 @@ const host = "bench.test"
 
 // fetch sends one request on a connection of its own.
 func fetch(port int, path, host string) (*http.Response, []byte, error) {
-	conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+	return (&instance{settings: settings{Port: port}}).fetch(path, host)
+}
+
+// fetch sends one request on a connection of its own.
+func (i *instance) fetch(path, host string) (*http.Response, []byte, error) {
+	conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", i.Port))
 	if err != nil {
 		return nil, nil, err
 	}
 	defer conn.Close()
 	conn.SetDeadline(time.Now().Add(10 * time.Second))
+	conn = i.secured(conn)
 	fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", path, host)
 	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	if err != nil {

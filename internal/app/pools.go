@@ -1,10 +1,7 @@
 package app
 
 import (
-	"context"
-	"crypto/tls"
 	"io"
-	"net"
 	"net/url"
 	"time"
 
@@ -25,13 +22,13 @@ func (pools) Pool(key upstream.PoolKey) (exchange.Handler, io.Closer) {
 	if err != nil {
 		return broken{err}, broken{err}
 	}
-	dial, err := dialer(u, key.Transport)
+	d, err := newDialer(u, key.Transport, "http/1.1")
 	if err != nil {
 		return broken{err}, broken{err}
 	}
 	t := key.Transport
 	config := h1.PoolConfig{
-		Dial: dial, DefaultHost: []byte(u.Host), DialTimeout: t.DialTimeout, HeadTimeout: t.ResponseHeaderTimeout,
+		Dial: d.dial, DefaultHost: []byte(u.Host), DialTimeout: t.DialTimeout, HeadTimeout: t.ResponseHeaderTimeout,
 		SendTimeout: stall, IdleTimeout: t.IdleTimeout, MaxIdle: maxIdle(t.MaxIdle), MaxConns: t.MaxConns,
 	}
 	if !key.PassHost {
@@ -54,31 +51,6 @@ func maxIdle(stated int) int {
 
 // stall is how long a server may take none of a request's body.
 const stall = 60 * time.Second
-
-// dialer returns how to make a connection to u.
-func dialer(u *url.URL, t *upstream.Transport) (func(context.Context) (net.Conn, error), error) {
-	port := u.Port()
-	if port == "" {
-		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
-	}
-	address := net.JoinHostPort(u.Hostname(), port)
-	if u.Scheme != "https" {
-		return func(ctx context.Context) (net.Conn, error) {
-			var d net.Dialer
-			return d.DialContext(ctx, "tcp", address)
-		}, nil
-	}
-	config, err := t.TLS.Config()
-	if err != nil {
-		return nil, err
-	}
-	if config.ServerName == "" {
-		config.ServerName = u.Hostname()
-	}
-	config.NextProtos = []string{"http/1.1"}
-	d := &tls.Dialer{Config: config}
-	return func(ctx context.Context) (net.Conn, error) { return d.DialContext(ctx, "tcp", address) }, nil
-}
 
 // broken is a server that cannot be asked.
 type broken struct{ err error }

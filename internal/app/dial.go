@@ -1,0 +1,57 @@
+package app
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"net/url"
+
+	"github.com/pergola-mesh/pergola/proxy/exchange"
+	"github.com/pergola-mesh/pergola/proxy/listen"
+	"github.com/pergola-mesh/pergola/proxy/upstream"
+)
+
+// dialer makes connections to one server.
+type dialer struct {
+	address string
+	tls     *tls.Config // nil: plaintext
+}
+
+// newDialer returns the dialer of a server; over TLS it offers protocols.
+func newDialer(u *url.URL, t *upstream.Transport, protocols ...string) (*dialer, error) {
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	}
+	d := &dialer{address: net.JoinHostPort(u.Hostname(), port)}
+	if u.Scheme != "https" {
+		return d, nil
+	}
+	config, err := t.TLS.Config()
+	if err != nil {
+		return nil, err
+	}
+	if config.ServerName == "" {
+		config.ServerName = u.Hostname()
+	}
+	config.NextProtos = protocols
+	d.tls = config
+	return d, nil
+}
+
+// dial makes a connection: of a https server a *tls.Conn, whose handshake is over and that
+// listen.NewConn runs fused. A server that answers in plaintext has failed the handshake.
+func (d *dialer) dial(ctx context.Context) (net.Conn, error) {
+	var plain net.Dialer
+	c, err := plain.DialContext(ctx, "tcp", d.address)
+	if err != nil || d.tls == nil {
+		return c, err
+	}
+	t := tls.Client(listen.NewConn(c, nil).Wire(), d.tls)
+	if err := t.HandshakeContext(ctx); err != nil {
+		c.Close()
+		return nil, exchange.UpstreamTLS.With(fmt.Errorf("TLS handshake with %s: %w", d.address, err))
+	}
+	return t, nil
+}
