@@ -112,6 +112,9 @@ func (g *greeting) handshake() (Protocol, *refusal) {
 	ctx, session := identity.NewSession(context.Background())
 	t := tls.Server(g.conn.Wire(), g.e.speaks.tls(g.info))
 	if err := t.HandshakeContext(ctx); err != nil {
+		if reason := session.Err(); reason != nil {
+			return nil, &refusal{"tls_refused", reason}
+		}
 		return nil, &refusal{handshakeRule(err), err}
 	}
 	g.conn = listen.NewConn(t, nil)

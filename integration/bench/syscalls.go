@@ -87,7 +87,7 @@ func (b *bench) countSyscalls(p product) (syscalls, error) {
 			return nil, fmt.Errorf("strace: %s", lines.Text())
 		}
 	}
-	result, loadErr := b.wrk(i.Port, small, 3*time.Second)
+	result, loadErr := b.wrk(i, small, 3*time.Second)
 	strace.Process.Signal(os.Interrupt)
 	for lines.Scan() {
 	}

@@ -7,8 +7,12 @@ import (
 	"github.com/pergola-mesh/pergola/proxy/exchange"
 )
 
-// DialKind tells what kind of failure it was that a connection to a server was not made.
+// DialKind tells what kind of failure it was that a connection to a server was not made: the one that
+// err carries, if it does.
 func DialKind(err error) exchange.Kind {
+	if k := exchange.KindOf(err); k != exchange.Internal {
+		return k
+	}
 	var certificate *tls.CertificateVerificationError
 	var record tls.RecordHeaderError
 	var alert tls.AlertError
