@@ -5,11 +5,10 @@ package basicauth
 import (
 	"bytes"
 	"encoding/base64"
-	"errors"
-	"fmt"
 	"runtime"
 	"strings"
 
+	"github.com/pergola-mesh/pergola/middlewares/internal/login"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
 )
 
@@ -30,55 +29,39 @@ type Config struct {
 // maxCredentials bounds the decoded "name:password", in bytes.
 const maxCredentials = 1024
 
-var wwwAuthenticate = exchange.NewName("WWW-Authenticate")
-
 // New makes the middleware. ReadFile reads the users file.
 func New(config Config, readFile func(path string) ([]byte, error)) (exchange.Middleware, error) {
-	lines := config.Users
-	if config.UsersFile != "" {
-		text, err := readFile(config.UsersFile)
-		if err != nil {
-			return nil, fmt.Errorf("usersFile: %w", err)
-		}
-		lines = append(strings.Split(string(text), "\n"), lines...)
-	} else if len(lines) == 0 {
-		return nil, errors.New("there are no users: set users or usersFile")
+	lines, err := login.Lines(config.Users, config.UsersFile, readFile)
+	if err != nil {
+		return nil, err
 	}
 	users, err := parseUsers(lines)
 	if err != nil {
 		return nil, err
 	}
 	a := &authenticator{
-		users:        users,
-		decoy:        costliest(users),
-		verified:     newCache(),
-		busy:         make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)),
-		challenge:    `Basic realm="` + quote(config.Realm) + `"`,
-		removeHeader: config.RemoveHeader,
-	}
-	if config.HeaderField != "" {
-		a.setsHeader, a.header = true, exchange.NewName(config.HeaderField)
+		users:     users,
+		decoy:     costliest(users),
+		verified:  newCache(),
+		busy:      make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)),
+		challenge: `Basic realm="` + quote(login.Realm(config.Realm)) + `"`,
+		pass:      login.NewPass(config.HeaderField, config.RemoveHeader),
 	}
 	return func(next exchange.Handler) exchange.Handler { return &handler{a, next} }, nil
 }
 
 func quote(realm string) string {
-	if realm == "" {
-		realm = "traefik"
-	}
 	return strings.NewReplacer(`"`, `\"`, `\`, `\\`).Replace(realm)
 }
 
 // authenticator is what all routers that use the middleware share.
 type authenticator struct {
-	users        map[string]*user
-	decoy        secret // checked in place of an unknown user's
-	verified     *cache
-	busy         chan struct{} // a place for every password that is being hashed
-	challenge    string
-	header       exchange.Name
-	setsHeader   bool
-	removeHeader bool
+	users     map[string]*user
+	decoy     secret // checked in place of an unknown user's
+	verified  *cache
+	busy      chan struct{} // a place for every password that is being hashed
+	challenge string
+	pass      login.Pass
 }
 
 type handler struct {
@@ -86,29 +69,17 @@ type handler struct {
 	next exchange.Handler
 }
 
-// Handle lets the request through when its credentials are good. The field that will tell the
-// server who it is never comes from the client.
+// Handle lets the request through when its credentials are good.
 func (h *handler) Handle(x *exchange.Exchange) error {
-	header := &x.Request.Header
-	if h.setsHeader {
-		header.Del(h.header)
-	}
+	h.pass.Clean(x)
 	u, err := h.authenticate(x)
 	if err != nil {
 		return err
 	}
 	if u == nil {
-		x.Respond(401, "text/plain; charset=utf-8", exchange.StatusText(401))
-		x.Response.Header.Add(wwwAuthenticate, h.challenge)
-		return nil
+		return login.Challenge(x, h.challenge)
 	}
-	x.Record.User = u.name
-	if h.removeHeader {
-		header.Del(exchange.Authorization)
-	}
-	if h.setsHeader {
-		header.Set(h.header, u.name)
-	}
+	h.pass.Admit(x, u.name)
 	return h.next.Handle(x)
 }
 

@@ -24,15 +24,10 @@ type secret interface {
 	cost() int
 }
 
-// parseUsers reads the lines of htpasswd files. Empty lines and those that begin with "#" are
-// skipped; the last line of a name counts.
+// parseUsers reads lines of htpasswd files; the last of a name counts.
 func parseUsers(lines []string) (map[string]*user, error) {
 	users := map[string]*user{}
 	for _, line := range lines {
-		line = strings.TrimSpace(line)
-		if line == "" || line[0] == '#' {
-			continue
-		}
 		name, hash, ok := strings.Cut(line, ":")
 		if !ok || name == "" {
 			return nil, errors.New("a user is not of the form name:hash, as htpasswd writes it")

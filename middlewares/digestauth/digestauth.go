@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/pergola-mesh/pergola/middlewares/internal/login"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
 )
 
@@ -28,46 +29,27 @@ type Config struct {
 	HeaderField string `json:"headerField,omitempty"`
 }
 
-var wwwAuthenticate = exchange.NewName("WWW-Authenticate")
-
 // New makes the middleware. ReadFile reads the users file.
 func New(config Config, readFile func(path string) ([]byte, error)) (exchange.Middleware, error) {
-	lines := config.Users
-	if config.UsersFile != "" {
-		text, err := readFile(config.UsersFile)
-		if err != nil {
-			return nil, fmt.Errorf("usersFile: %w", err)
-		}
-		lines = append(strings.Split(string(text), "\n"), lines...)
-	} else if len(lines) == 0 {
-		return nil, errors.New("there are no users: set users or usersFile")
+	lines, err := login.Lines(config.Users, config.UsersFile, readFile)
+	if err != nil {
+		return nil, err
 	}
-	a := &authenticator{realm: config.Realm, removeHeader: config.RemoveHeader, nonces: newNonces()}
-	if a.realm == "" {
-		a.realm = "traefik"
-	}
+	a := &authenticator{realm: login.Realm(config.Realm), pass: login.NewPass(config.HeaderField, config.RemoveHeader), nonces: newNonces()}
 	if strings.ContainsAny(a.realm, "\"\\\r\n") {
 		return nil, fmt.Errorf("realm %q has a quote, backslash or line break in it", a.realm)
 	}
-	var err error
 	if a.users, err = parseUsers(lines, a.realm); err != nil {
 		return nil, err
-	}
-	if config.HeaderField != "" {
-		a.setsHeader, a.header = true, exchange.NewName(config.HeaderField)
 	}
 	return func(next exchange.Handler) exchange.Handler { return &handler{a, next} }, nil
 }
 
-// parseUsers reads the lines of htdigest files: the hashes of a realm's users by name. Empty lines and
-// those that begin with "#" are skipped; the last line of a name counts.
+// parseUsers reads lines of htdigest files: the hashes of a realm's users by name. The last line of a name
+// counts.
 func parseUsers(lines []string, realm string) (map[string]string, error) {
 	users := map[string]string{}
 	for _, line := range lines {
-		line = strings.TrimSpace(line)
-		if line == "" || line[0] == '#' {
-			continue
-		}
 		parts := strings.Split(line, ":")
 		if len(parts) != 3 || parts[0] == "" {
 			return nil, errors.New("a user is not of the form name:realm:hash, as htdigest writes it")
@@ -85,12 +67,10 @@ func parseUsers(lines []string, realm string) (map[string]string, error) {
 
 // authenticator is what all routers that use the middleware share.
 type authenticator struct {
-	users        map[string]string // hash of name, realm and password, by name
-	realm        string
-	nonces       *nonces
-	header       exchange.Name
-	setsHeader   bool
-	removeHeader bool
+	users  map[string]string // hash of name, realm and password, by name
+	realm  string
+	nonces *nonces
+	pass   login.Pass
 }
 
 type handler struct {
@@ -98,30 +78,18 @@ type handler struct {
 	next exchange.Handler
 }
 
-// Handle lets the request through when its credentials are good. The field that will tell the
-// server who it is never comes from the client.
+// Handle lets the request through when its credentials are good.
 func (h *handler) Handle(x *exchange.Exchange) error {
-	header := &x.Request.Header
-	if h.setsHeader {
-		header.Del(h.header)
-	}
+	h.pass.Clean(x)
 	name, stale := h.authenticate(&x.Request)
 	if name == "" {
-		x.Respond(401, "text/plain; charset=utf-8", exchange.StatusText(401))
 		challenge := `Digest realm="` + h.realm + `", qop="auth", algorithm=MD5, nonce="` + h.nonces.issue() + `"`
 		if stale {
 			challenge += ", stale=true"
 		}
-		x.Response.Header.Add(wwwAuthenticate, challenge)
-		return nil
+		return login.Challenge(x, challenge)
 	}
-	x.Record.User = name
-	if h.removeHeader {
-		header.Del(exchange.Authorization)
-	}
-	if h.setsHeader {
-		header.Set(h.header, name)
-	}
+	h.pass.Admit(x, name)
 	return h.next.Handle(x)
 }
 

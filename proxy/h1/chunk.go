@@ -3,6 +3,7 @@ package h1
 import (
 	"bytes"
 
+	"github.com/pergola-mesh/pergola/proxy/exchange"
 	"github.com/pergola-mesh/pergola/proxy/fields"
 )
 
@@ -139,6 +140,34 @@ func unhex(c byte) int {
 		return int(c|0x20-'a') + 10
 	}
 	return -1
+}
+
+// sender writes two pieces one after the other.
+type sender interface{ send(a, b []byte) error }
+
+// sendChunk sends what is pending and p, which must not be empty, as a chunk behind it. A short one goes in one
+// piece; the line end of a long one may stay pending, in what is returned, until there is more to send: whoever
+// reads it has all of p by then.
+func sendChunk(to sender, pending, p []byte) ([]byte, error) {
+	out := appendChunkHead(pending, len(p))
+	if len(out)+len(p)+2 <= headBuffer {
+		out = append(append(out, p...), crlf...)
+		return out[:0], to.send(out, nil)
+	}
+	if err := to.send(out, p); err != nil {
+		return nil, err
+	}
+	out = append(out[:0], crlf...)
+	if len(p) >= headBuffer {
+		return out, nil
+	}
+	return out[:0], to.send(out, nil)
+}
+
+// appendLastChunk appends the end of a chunked body, with its trailers.
+func appendLastChunk(dst []byte, trailer *exchange.Header) []byte {
+	dst = trailer.AppendTo(append(dst, "0\r\n"...))
+	return append(dst, crlf...)
 }
 
 // appendChunkHead appends the size line of a chunk of n bytes.

@@ -56,29 +56,21 @@ func (p *pump) run() {
 			continue // as a chunk it would be the end
 		}
 		if chunked {
-			frame = appendChunkHead(frame[:0], len(chunk))
-			if len(chunk) < headBuffer { // in one piece: a server may wait for the end of the chunk
-				frame = append(append(frame, chunk...), crlf...)
-				err = p.u.conn.Write(frame)
-			} else if err = p.u.conn.Write2(frame, chunk); err == nil {
-				err = p.u.conn.Write(crlf)
-			}
+			frame, err = sendChunk(p, frame, chunk)
 		} else {
-			err = p.u.conn.Write(chunk)
+			err = p.send(chunk, nil)
 		}
 		if err != nil {
 			return // the answer, if there is one, tells why
 		}
 	}
-	if chunked {
-		frame = append(frame[:0], "0\r\n"...)
-		frame = r.Trailer.AppendTo(frame)
-		if p.u.conn.Write(append(frame, crlf...)) != nil {
-			return
-		}
+	if chunked && p.send(appendLastChunk(frame, &r.Trailer), nil) != nil {
+		return
 	}
 	p.ok = true
 }
+
+func (p *pump) send(a, b []byte) error { return p.u.conn.Write2(a, b) }
 
 // fail notes that the body could not be had: whoever waits for the answer waits in vain.
 func (p *pump) fail(err error) {

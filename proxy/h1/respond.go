@@ -163,18 +163,7 @@ func (c *conn1) stream(x *exchange.Exchange, body exchange.Body, chunked bool) e
 			return exchange.Internal.Withf("the body is longer than its Content-Length %d", left)
 		}
 		if chunked {
-			out = appendChunkHead(out, len(p))
-			if len(out)+len(p)+2 <= headBuffer {
-				out = append(append(out, p...), crlf...)
-				err = c.send(out, nil)
-				out = out[:0]
-			} else if err = c.send(out, p); err == nil {
-				out = append(out[:0], crlf...)
-				if len(p) < headBuffer {
-					err = c.send(out, nil)
-					out = out[:0]
-				}
-			}
+			out, err = sendChunk(c, out, p)
 		} else {
 			err = c.send(out, p)
 			out = out[:0]
@@ -187,9 +176,7 @@ func (c *conn1) stream(x *exchange.Exchange, body exchange.Body, chunked bool) e
 		return exchange.UpstreamReset.Withf("the body is shorter than its Content-Length %d", left)
 	}
 	if chunked {
-		out = append(out, "0\r\n"...)
-		out = x.Response.Trailer.AppendTo(out)
-		out = append(out, crlf...)
+		out = appendLastChunk(out, &x.Response.Trailer)
 	}
 	ws.out = out
 	if len(out) == 0 {
