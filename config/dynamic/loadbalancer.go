@@ -13,6 +13,9 @@ type LoadBalancer struct {
 	ResponseForwarding *ResponseForwarding `json:"responseForwarding,omitempty"`
 	// ServersTransport names an http.serversTransports entry; empty means the static default.
 	ServersTransport string `json:"serversTransport,omitempty"`
+	// SlowStart is how long the share of a server that joins, or comes back, grows from a tenth to the
+	// whole; 0 gives it all at once. Ours.
+	SlowStart Duration `json:"slowStart,omitempty"`
 }
 
 // SetDefaults sets the strategy, passes the Host header and flushes every 100 ms.

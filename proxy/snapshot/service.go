@@ -94,6 +94,10 @@ func (b *Builder) loadBalancer(n *node, c *dynamic.LoadBalancer) (upstream.Servi
 		HealthCheck:    healthCheck(c.HealthCheck),
 		PassHostHeader: or(c.PassHostHeader, true),
 		Transport:      t.value.(*upstream.Transport),
+		SlowStart:      time.Duration(c.SlowStart),
+	}
+	if c.SlowStart < 0 {
+		return nil, fmt.Errorf("slowStart is %s; it must not be negative", config.SlowStart)
 	}
 	if p := c.PassiveHealthCheck; p != nil {
 		config.PassiveHealthCheck = &upstream.PassiveHealthCheck{

@@ -19,7 +19,6 @@ type endpoint struct {
 	handler      exchange.Handler
 	scope        exchange.Scope
 	logger       *slog.Logger
-	notify       func(service, url string, up bool)
 
 	load balance.Load
 
@@ -33,7 +32,6 @@ type endpoint struct {
 	retired atomic.Bool // no service names it any more
 	once    sync.Once
 	pool    io.Closer
-	gone    func() // called once the pool is closed
 
 	users int // services that name it; guarded by Registry.mu
 
@@ -63,7 +61,6 @@ func (e *endpoint) close() {
 		if err := e.pool.Close(); err != nil {
 			e.logger.Warn("closing the connections to a server failed", "service", e.service, "server", e.url, "error", err)
 		}
-		e.gone()
 	})
 }
 
@@ -106,8 +103,7 @@ func (e *endpoint) setDown(down bool, reason error) {
 
 // changed tells everybody that down or ejected has changed.
 func (e *endpoint) changed() {
-	up := e.up()
-	if span := e.slowStart.Load(); up && span > 0 {
+	if span := e.slowStart.Load(); span > 0 && e.up() {
 		e.load.SlowStart(time.Duration(span))
 	}
 	e.mu.Lock()
@@ -119,7 +115,6 @@ func (e *endpoint) changed() {
 	for _, l := range watchers {
 		l.refresh()
 	}
-	e.notify(e.service, e.url, up)
 }
 
 func (e *endpoint) up() bool { return !e.down.Load() && !e.ejected.Load() }

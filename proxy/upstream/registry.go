@@ -19,11 +19,6 @@ type Options struct {
 	Pools  Pools
 	Scopes Scopes
 	Logger *slog.Logger
-	// OnStatus, when set, is told when a server is first seen, and whenever it goes down or comes up;
-	// OnGone, when no service names it any more and it has drained. They are called from any
-	// goroutine, must be quick, and must not call the registry.
-	OnStatus func(service, url string, up bool)
-	OnGone   func(service, url string)
 }
 
 // Registry makes services and keeps what outlives them: endpoints. Its methods are safe for
@@ -35,7 +30,6 @@ type Registry struct {
 
 	mu        sync.Mutex
 	endpoints map[string]map[string]*endpoint // by service, then by id
-	draining  map[*endpoint]struct{}
 }
 
 // NewRegistry makes an empty registry.
@@ -46,17 +40,10 @@ func NewRegistry(options Options) *Registry {
 	if options.Scopes == nil {
 		options.Scopes = noScopes{}
 	}
-	if options.OnStatus == nil {
-		options.OnStatus = func(string, string, bool) {}
-	}
-	if options.OnGone == nil {
-		options.OnGone = func(string, string) {}
-	}
 	return &Registry{
 		options:   options,
 		probes:    newProbeTransport,
 		endpoints: map[string]map[string]*endpoint{},
-		draining:  map[*endpoint]struct{}{},
 	}
 }
 
@@ -80,10 +67,8 @@ func (r *Registry) acquire(service string, key PoolKey) (e *endpoint, joins bool
 		service: service, url: key.URL, id: id, users: 1,
 		scope:    r.options.Scopes.Endpoint(service, key.URL),
 		logger:   r.options.Logger,
-		notify:   r.options.OnStatus,
 		watchers: map[*loadBalancer]struct{}{},
 	}
-	e.gone = func() { r.forget(e) }
 	e.handler, e.pool = r.options.Pools.Pool(key)
 	for _, other := range siblings {
 		if other.url == e.url {
@@ -95,7 +80,6 @@ func (r *Registry) acquire(service string, key PoolKey) (e *endpoint, joins bool
 		r.endpoints[service] = siblings
 	}
 	siblings[id] = e
-	e.notify(service, e.url, e.up())
 	return e, len(siblings) > 1
 }
 
@@ -111,21 +95,8 @@ func (r *Registry) release(e *endpoint) {
 	if len(siblings) == 0 {
 		delete(r.endpoints, e.service)
 	}
-	r.draining[e] = struct{}{}
 	r.mu.Unlock()
 	e.retire()
-}
-
-func (r *Registry) forget(e *endpoint) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	delete(r.draining, e)
-	for _, other := range r.endpoints[e.service] {
-		if other.url == e.url {
-			return
-		}
-	}
-	r.options.OnGone(e.service, e.url)
 }
 
 // Servers lists the servers of all services.
@@ -137,19 +108,6 @@ func (r *Registry) Servers() []ServerStatus {
 		for _, e := range siblings {
 			list = append(list, e.status())
 		}
-	}
-	return list
-}
-
-// Draining lists the servers that no service names any more and that still have requests in flight.
-func (r *Registry) Draining() []ServerStatus {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	list := make([]ServerStatus, 0, len(r.draining))
-	for e := range r.draining {
-		s := e.status()
-		s.Status = StatusDraining
-		list = append(list, s)
 	}
 	return list
 }

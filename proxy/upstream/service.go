@@ -41,15 +41,14 @@ func (c *Child) healthy() bool { return c.Health == nil || c.Health.Healthy() }
 
 // What a server's status can be.
 const (
-	StatusUp       = "UP"
-	StatusDown     = "DOWN"
-	StatusDraining = "DRAINING" // no service names it any more, and requests are in flight
+	StatusUp   = "UP"
+	StatusDown = "DOWN"
 )
 
 // ServerStatus is the state of a server.
 type ServerStatus struct {
 	Service, URL string
-	// Status is UP, DOWN or DRAINING.
+	// Status is UP or DOWN.
 	Status string
 	// Ejected says that it is down because requests to it failed, and not by an active check.
 	Ejected bool
