@@ -4,16 +4,13 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 
 	"github.com/pergola-mesh/pergola/config/dynamic"
 	"github.com/pergola-mesh/pergola/config/load"
+	"github.com/pergola-mesh/pergola/internal/files"
 )
-
-// maxSize is the longest file that is read, and the longest text a template may make, in bytes.
-const maxSize = 64 << 20
 
 // file is one file: its last good version, and what is wrong with its present one.
 type file struct {
@@ -26,7 +23,7 @@ type file struct {
 
 // read brings the file up to date. It reports whether the file is not there.
 func (f *file) read(s *source) (gone bool) {
-	content, err := readFile(f.path)
+	content, err := files.Read(f.path)
 	if err != nil {
 		f.fail(0, fmt.Sprintf("cannot be read%s: %v", f.stays(), err))
 		_, err := os.Lstat(f.path) // a symbolic link that leads nowhere is there
@@ -83,27 +80,4 @@ func (f *file) stays() string {
 		return ""
 	}
 	return " (the version before stays)"
-}
-
-// readFile reads a regular file of at most maxSize bytes.
-func readFile(path string) ([]byte, error) {
-	info, err := os.Stat(path) // before opening: opening a pipe would block
-	switch {
-	case err != nil:
-		return nil, err
-	case !info.Mode().IsRegular():
-		return nil, errors.New("not a regular file")
-	case info.Size() > maxSize:
-		return nil, fmt.Errorf("is larger than %d MiB", maxSize>>20)
-	}
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	content, err := io.ReadAll(io.LimitReader(file, maxSize+1))
-	if err == nil && len(content) > maxSize {
-		err = fmt.Errorf("is larger than %d MiB", maxSize>>20)
-	}
-	return content, err
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/pergola-mesh/pergola/config/dynamic"
 	"github.com/pergola-mesh/pergola/config/static"
+	"github.com/pergola-mesh/pergola/internal/files"
 )
 
 // follower runs a provider and hands out what it sends.
@@ -187,14 +187,14 @@ func TestLastGoodStays(t *testing.T) {
 	write(t, bad, router("a", "1"))
 	write(t, good, router("b", "1"))
 	p := New(static.File{Directory: dir}, silent())
-	read := func() dynamic.Update { return p.source.read(func(string) {}) }
+	read := func() dynamic.Update { return p.source.read(unwatched{}) }
 	first := read()
 
 	for what, spoil := range map[string]func(){
 		"not YAML":             func() { write(t, bad, "http: [") },
 		"not a template":       func() { write(t, bad, "\n{{ if }}") },
 		"a failing template":   func() { write(t, bad, "{{ fail \"no\" }}") },
-		"too large":            func() { truncate(t, bad, maxSize+1) },
+		"too large":            func() { truncate(t, bad, files.MaxSize+1) },
 		"a link to nowhere":    func() { remove(t, bad); symlink(t, "nowhere", bad) },
 		"too much from a loop": func() { write(t, bad, `{{ range until 70 }}{{ repeat 1048576 "x" }}{{ end }}`) },
 	} {
@@ -255,7 +255,7 @@ func TestSeveralFiles(t *testing.T) {
 	write(t, filepath.Join(dir, "..old", "c.yaml"), router("old", "old"))
 
 	p := New(static.File{Directory: dir}, silent())
-	u := p.source.read(func(string) {})
+	u := p.source.read(unwatched{})
 	if want := []string{"x=a", "y=y", "z=z"}; !slices.Equal(rules(u), want) {
 		t.Errorf("got %v", rules(u))
 	}
@@ -268,7 +268,7 @@ func TestSeveralFiles(t *testing.T) {
 	}
 
 	write(t, a, "http: {routers: {y: {rule: Y, service: s}}}")
-	after := p.source.read(func(string) {})
+	after := p.source.read(unwatched{})
 	if len(after.Problems) > 0 || after.Config.HTTP.Routers["x"].Rule != "b" {
 		t.Errorf("the second declaration does not take over: %v %v", rules(after), after.Problems)
 	}
@@ -337,11 +337,11 @@ func TestWatchesOnlyWhatItReads(t *testing.T) {
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "a", "b", "x.yaml"), router("x", "x"))
 	p := New(static.File{Directory: dir, Watch: true}, silent())
-	w := newWatcher(dir, true, silent())
-	defer w.close()
+	w := files.NewWatcher(true, silent())
+	defer w.Close()
 	watched := func() []string {
-		w.around(p.source.read)
-		return slices.Sorted(maps.Keys(w.watched))
+		w.Around(func() { p.source.read(w) })
+		return w.Watching()
 	}
 	want := []string{filepath.Dir(dir), dir, filepath.Join(dir, "a"), filepath.Join(dir, "a", "b")}
 	if got := watched(); !slices.Equal(got, want) {
@@ -352,25 +352,5 @@ func TestWatchesOnlyWhatItReads(t *testing.T) {
 	}
 	if got := watched(); !slices.Equal(got, want[:3]) {
 		t.Errorf("got %v, want %v", got, want[:3])
-	}
-	if n := len(w.events.WatchList()); n != 3 {
-		t.Errorf("%d directories are watched: %v", n, w.events.WatchList())
-	}
-}
-
-func TestConcerns(t *testing.T) {
-	w := &watcher{root: "/etc/pergola/dynamic", seen: map[string]bool{"/srv": true}}
-	for path, want := range map[string]bool{
-		"/etc/pergola/dynamic":          true,
-		"/etc/pergola/dynamic/a/b.yaml": true,
-		"/etc/pergola":                  true, // it came or went
-		"/etc/pergola/..data":           true,
-		"/srv/routes.yaml":              true, // behind a symbolic link
-		"/etc/pergola/pergola.toml":     false,
-		"/etc/pergola/dynamic.bak":      false,
-	} {
-		if got := w.concerns(path); got != want {
-			t.Errorf("%s: got %t", path, got)
-		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/pergola-mesh/pergola/config/dynamic"
 	"github.com/pergola-mesh/pergola/config/static"
+	"github.com/pergola-mesh/pergola/internal/files"
 )
 
 // Name is the provider's name, as in "router@file".
@@ -35,7 +36,7 @@ func New(config static.File, log *slog.Logger) *Provider {
 
 // Read reads the files once, for a check. Its Problems hold everything that is wrong with them.
 func Read(config static.File, log *slog.Logger) dynamic.Update {
-	return New(config, log).source.read(func(string) {})
+	return New(config, log).source.read(unwatched{})
 }
 
 // Name returns "file".
@@ -55,13 +56,17 @@ func (p *Provider) Run(ctx context.Context, send func(dynamic.Update)) error {
 	if (config.Filename == "") == (config.Directory == "") {
 		return errors.New("provider file: needs filename or directory, and not both")
 	}
-	w := newWatcher(p.source.root(), config.Watch, p.log)
-	defer w.close()
+	w := files.NewWatcher(config.Watch, p.log)
+	defer w.Close()
+	read := func() (u dynamic.Update) {
+		w.Around(func() { u = p.source.read(w) })
+		return u
+	}
 
-	last := w.around(p.source.read)
+	last := read()
 	send(last)
-	for w.wait(ctx, p.reload) {
-		if next := w.around(p.source.read); !same(last, next) {
+	for w.Wait(ctx, p.reload) {
+		if next := read(); !same(last, next) {
 			last = next
 			send(last)
 		}

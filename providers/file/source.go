@@ -30,10 +30,22 @@ func (s *source) root() string {
 	return s.config.Directory
 }
 
-// read reads what changed and puts everything together. watch is told of every directory before the
-// files in it are read, so that no change falls between.
-func (s *source) read(watch func(dir string)) dynamic.Update {
-	l := listing{watch: watch}
+// watching is told what is read, before it is read.
+type watching interface {
+	Dir(dir string)
+	File(path string)
+}
+
+// unwatched is nobody.
+type unwatched struct{}
+
+func (unwatched) Dir(string)  {}
+func (unwatched) File(string) {}
+
+// read reads what changed and puts everything together.
+func (s *source) read(w watching) dynamic.Update {
+	w.File(s.root())
+	l := listing{watching: w}
 	if s.config.Directory != "" {
 		l.directory(s.config.Directory, 0)
 	} else {
@@ -61,7 +73,7 @@ func (s *source) read(watch func(dir string)) dynamic.Update {
 
 // listing finds the files of a source.
 type listing struct {
-	watch    func(dir string)
+	watching
 	paths    []string
 	unread   []string // directories that cannot be read
 	problems []dynamic.Problem
@@ -69,9 +81,7 @@ type listing struct {
 
 func (l *listing) file(path string) {
 	l.paths = append(l.paths, path)
-	if target, err := filepath.EvalSymlinks(path); err == nil && target != path {
-		l.watch(filepath.Dir(target))
-	}
+	l.File(path)
 }
 
 // maxDepth bounds the nesting of directories; symbolic links may make a circle.
@@ -81,7 +91,7 @@ const maxDepth = 16
 // names that begin with "..", behind which Kubernetes keeps the versions of a ConfigMap, or with
 // ".#", which are an editor's locks.
 func (l *listing) directory(dir string, depth int) {
-	l.watch(dir)
+	l.Dir(dir)
 	entries, err := os.ReadDir(dir)
 	if err == nil && depth > maxDepth {
 		err = fmt.Errorf("nested more than %d deep", maxDepth)
@@ -112,4 +122,9 @@ func (l *listing) directory(dir string, depth int) {
 			l.file(path)
 		}
 	}
+}
+
+// below tells whether path is dir or in it.
+func below(path, dir string) bool {
+	return path == dir || strings.HasPrefix(path, strings.TrimSuffix(dir, string(filepath.Separator))+string(filepath.Separator))
 }

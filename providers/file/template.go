@@ -11,6 +11,8 @@ import (
 	"unicode"
 
 	"github.com/Masterminds/sprig/v3"
+
+	"github.com/pergola-mesh/pergola/internal/files"
 )
 
 // functions are sprig's, and the two that Traefik has beside or instead.
@@ -53,6 +55,9 @@ func render(content []byte) (text []byte, rendered bool, err error) {
 	}
 	return out.Bytes(), true, nil
 }
+
+// maxSize is the longest text a template may make, in bytes.
+const maxSize = files.MaxSize
 
 // limitedBuffer refuses to grow beyond maxSize.
 type limitedBuffer struct{ bytes.Buffer }
