@@ -5,18 +5,19 @@ import (
 	"testing"
 
 	"github.com/pergola-mesh/pergola/config/dynamic"
+	"github.com/pergola-mesh/pergola/identity/identitytest"
 )
 
 func TestTheCertificateIsThatOfTheName(t *testing.T) {
-	ca := newAuthority(t, "ca")
+	ca := identitytest.NewAuthority(t, "ca")
 	s := &Store{}
 	var all []*Certificate
 	for _, names := range [][]string{
 		{"a.example", "127.0.0.1"}, {"*.a.example"}, {"b.a.example"}, {"*.b.a.example"}, {"*.*.deep.example"}, {"Mixed.Example"},
 	} {
-		all = append(all, certificate(t, ca.issue(t, names)))
+		all = append(all, certificate(t, ca.Issue(t, names)))
 	}
-	fallback := certificate(t, ca.issue(t, []string{"fallback.example"}))
+	fallback := certificate(t, ca.Issue(t, []string{"fallback.example"}))
 	s.Use(&Configured{Certificates: all, Default: fallback})
 	edge := &Edge{Fallback: policy(t, s, "default", dynamic.TLSOptions{}), Open: true}
 	config := s.Config(func() *Edge { return edge })

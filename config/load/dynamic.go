@@ -133,6 +133,7 @@ func (v *version) kinds(section *Tree, name string, into reflect.Value) {
 		case t.Kind == Null:
 		case f.Type.Kind() == reflect.Slice && t.Kind == List:
 			for _, item := range t.Children {
+				v.Places[kind+item.Name] = item.Place
 				if obj, ok := v.object(item, kind, kind+item.Name, f.Type.Elem().Elem()); ok {
 					field.Set(reflect.Append(field, obj))
 				}

@@ -191,6 +191,15 @@ func (at *bonds) forge(standard *identity.Policy) {
 	at.openChanged = false
 }
 
+// edges are those of all entry points.
+func (b *Builder) edges() []*identity.Edge {
+	all := make([]*identity.Edge, len(b.bonds))
+	for i, at := range b.bonds {
+		all[i] = at.edge
+	}
+	return all
+}
+
 // policy is what a host is bound to; nil for nothing.
 func (at *bonds) policy(host string) *identity.Policy {
 	if text := at.disputes[host]; text != "" {

@@ -55,9 +55,13 @@ func (b *Builder) Snapshot() *Snapshot { return b.current }
 //
 // An update without a Config leaves the provider's objects as they are and takes its Problems.
 func (b *Builder) Apply(u dynamic.Update) (*Snapshot, Report) {
+	return b.apply(u.Provider, b.merge(u))
+}
+
+// apply builds what changed and what depends on it.
+func (b *Builder) apply(provider string, changed []*node) (*Snapshot, Report) {
 	b.update++
 	b.edits, b.retired, b.showing, b.counts = make([]edit, tablesOf*len(b.points)), nil, [kindCount]bool{}, Counts{}
-	changed := b.merge(u)
 	affected := b.graph.affected(changed)
 	was := make([]*router, len(affected))
 	for i, n := range affected {
@@ -74,13 +78,13 @@ func (b *Builder) Apply(u dynamic.Update) (*Snapshot, Report) {
 		}
 	}
 	b.settle()
-	if b.showing[aCertificate] || b.showing[aTLSStore] || b.configured == nil {
+	if b.showing[aCertificate] || b.showing[aTLSStore] {
 		b.collectCertificates()
 	}
 	b.graph.sweep(changed)
 
 	problems := b.problems()
-	report := Report{Provider: u.Provider, Built: b.counts, Problems: problems, Kept: len(b.kept)}
+	report := Report{Provider: provider, Built: b.counts, Problems: problems, Kept: len(b.kept)}
 	if len(affected) > 0 || !slices.Equal(problems, b.current.problems) {
 		report.Changed = true
 		b.current = b.current.next(b, problems)
@@ -91,6 +95,10 @@ func (b *Builder) Apply(u dynamic.Update) (*Snapshot, Report) {
 // build builds a node that is stale: as it is configured or, if that fails, as it last could be.
 func (b *Builder) build(n *node) {
 	if n.phase != stale {
+		return
+	}
+	if n.kind == aFile {
+		n.phase, n.update = built, b.update
 		return
 	}
 	was := n.before(b.update)
@@ -120,6 +128,8 @@ func (b *Builder) build(n *node) {
 	case n.sound():
 		n.good = n.config
 	case n.good != nil && n.good != n.config && b.keep(n, was):
+	case n.good != nil && n.good == n.config && was.files && n.madeOf == n.good:
+		b.keepFiles(n, was)
 	case n.config == nil && n.salvaged != nil:
 		n.shown.config = n.salvaged
 		n.value = b.router(n, n.salvaged, nil)

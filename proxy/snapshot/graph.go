@@ -54,8 +54,9 @@ func (n *node) isStale() bool { return n.phase == stale }
 // graph holds all nodes.
 type graph struct {
 	nodes map[id]*node
-	stack []*node // those that are being built
-	loose []*node // those that may have lost their last user
+	stack []*node  // those that are being built
+	loose []*node  // those that may have lost their last user
+	files []string // the names of those that are files; nil when they have to be gathered
 }
 
 // node returns the node of an object, and makes it if need be.
@@ -196,6 +197,9 @@ func (g *graph) sweep(changed []*node) {
 	for _, n := range append(g.loose, changed...) {
 		if !n.present() && len(n.users) == 0 {
 			delete(g.nodes, n.id)
+			if n.kind == aFile {
+				g.files = nil
+			}
 		}
 	}
 	g.loose = g.loose[:0]

@@ -8,12 +8,16 @@ type before struct {
 	asks  []*node
 	// steady says that nothing it asks for has changed since.
 	steady bool
+	// files says that some has, and that it is all files.
+	files bool
 }
 
 // before looks at a node that is about to be built in an update.
 func (n *node) before(update int) before {
 	changed := func(asked *node) bool { return asked.phase != built || asked.update == update }
-	return before{n.value, slices.Clone(n.asks), !slices.ContainsFunc(n.asks, changed)}
+	others := func(asked *node) bool { return asked.kind != aFile && changed(asked) }
+	steady := !slices.ContainsFunc(n.asks, changed)
+	return before{n.value, slices.Clone(n.asks), steady, !steady && !slices.ContainsFunc(n.asks, others)}
 }
 
 // sound reports whether nothing is wrong with what was built.
@@ -61,6 +65,21 @@ func (b *Builder) keep(n *node, was before) bool {
 	}
 	b.leave(n, circle)
 	return true
+}
+
+// keepFiles leaves a node what it was made of its files when they could last be read, and told that to be
+// what it says.
+func (b *Builder) keepFiles(n *node, was before) {
+	if was.value == nil || n.kind == aRouter {
+		return
+	}
+	b.reuse(n, was)
+	n.err, n.shown.kept = nil, true
+	messages := append(n.shown.Errors, keptMessage)
+	n.shown.State = State{}
+	for _, message := range messages {
+		n.shown.Add(message, false)
+	}
 }
 
 // refusal is what became of a configuration that failed.

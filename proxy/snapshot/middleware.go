@@ -25,7 +25,7 @@ func (b *Builder) newMiddleware(n *node, config *dynamic.Middleware) (exchange.M
 		Middleware: func(name string) (exchange.Middleware, error) {
 			return b.middleware(qualify(name, n.provider()))
 		},
-		ReadFile: b.options.ReadFile,
+		ReadFile: b.readFile,
 	}, config.Kind, config.Config)
 }
 

@@ -13,6 +13,7 @@ const (
 	aTLSOptions
 	aTLSStore
 	aCertificate
+	aFile
 	kindCount
 )
 
@@ -25,6 +26,8 @@ var kinds = [kindCount]struct{ name, section string }{
 	aTLSStore:   {"tls store", "tls.stores"},
 	// Certificates have no name of their own: see certificatesOf.
 	aCertificate: {"certificate", "tls.certificates"},
+	// A file is no object: it is asked for by those that name it.
+	aFile: {"file", ""},
 }
 
 // String is the kind as it reads in a message.
@@ -73,7 +76,7 @@ func qualify(name, provider string) string {
 // parsePlace is the inverse of id.place.
 func parsePlace(place, provider string) (id, bool) {
 	for k := range kindCount {
-		if name, ok := strings.CutPrefix(place, kinds[k].section+"."); ok {
+		if name, ok := strings.CutPrefix(place, kinds[k].section+"."); ok && k != aFile {
 			return id{k, qualify(name, provider)}, true
 		}
 	}

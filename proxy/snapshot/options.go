@@ -3,12 +3,12 @@ package snapshot
 import (
 	"log/slog"
 	"maps"
-	"os"
 	"slices"
 
 	"github.com/pergola-mesh/pergola/config/dynamic"
 	"github.com/pergola-mesh/pergola/config/static"
 	"github.com/pergola-mesh/pergola/identity"
+	"github.com/pergola-mesh/pergola/internal/files"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
 	"github.com/pergola-mesh/pergola/proxy/upstream"
 )
@@ -42,7 +42,7 @@ type Options struct {
 	// LogInternals and CountInternals keep access log and metrics for routers that lead to the gateway's
 	// own services.
 	LogInternals, CountInternals bool
-	// ReadFile reads the files that a configuration names; os.ReadFile when nil.
+	// ReadFile reads the files that a configuration names; files.Read when nil.
 	ReadFile func(path string) ([]byte, error)
 	// Logger is handed to middlewares. The builder itself logs nothing.
 	Logger *slog.Logger
@@ -74,7 +74,7 @@ var teapot = exchange.HandlerFunc(func(x *exchange.Exchange) error {
 // with them.
 func NewBuilder(o Options) (*Builder, Report) {
 	if o.ReadFile == nil {
-		o.ReadFile = os.ReadFile
+		o.ReadFile = files.Read
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -99,6 +99,8 @@ func NewBuilder(o Options) (*Builder, Report) {
 	}
 	b.addInternal(o)
 	b.addStandard()
+	b.settle()
+	b.collectCertificates()
 	b.current = newSnapshot(b)
 	_, report := b.Apply(dynamic.Update{Provider: internal, Config: o.Internal})
 	return b, report

@@ -3,6 +3,7 @@ package snapshot
 import (
 	"context"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/pergola-mesh/pergola/config/dynamic"
@@ -17,9 +18,20 @@ type Runner struct {
 	Throttle time.Duration
 	// Metrics is told of each configuration; nil for nobody.
 	Metrics Reloads
+	// Applied is told of each snapshot that was put in force, and of the one that is at the start of Run; nil
+	// for nobody.
+	Applied func(*Snapshot)
 	Logger  *slog.Logger
 
 	logged map[dynamic.Problem]bool // the problems that stand and are in the log already
+	files  atomic.Pointer[watch]
+}
+
+// Reload has Run read again the files that objects are made of. It does not wait.
+func (r *Runner) Reload() {
+	if w := r.files.Load(); w != nil {
+		signal(w.changed)
+	}
 }
 
 // Reloads counts configurations.
@@ -38,13 +50,20 @@ func (r *Runner) Run(ctx context.Context, updates <-chan dynamic.Update) {
 		r.log(Report{Problems: problems}, 0)
 		r.reloaded(len(problems), 0)
 	}
+	r.applied(r.Live.Snapshot())
+	files := newWatch()
+	r.files.Store(files)
 	w := waiting{}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
+		files.set(ctx, r.Builder.Files(), r.Logger)
 		select {
 		case <-ctx.Done():
 			return
+		case <-files.changed:
+			r.take(r.Builder.Refresh)
+			continue
 		case u, ok := <-updates:
 			if !ok {
 				updates = nil
@@ -71,14 +90,26 @@ func (r *Runner) Run(ctx context.Context, updates <-chan dynamic.Update) {
 
 // Apply applies one update now.
 func (r *Runner) Apply(u dynamic.Update) {
+	r.take(func() (*Snapshot, Report) { return r.Builder.Apply(u) })
+}
+
+// take puts what change makes in force.
+func (r *Runner) take(change func() (*Snapshot, Report)) {
 	start := time.Now()
-	s, report := r.Builder.Apply(u)
+	s, report := change()
 	r.log(report, time.Since(start))
 	if !report.Changed {
 		return
 	}
 	r.Live.Swap(s)
+	r.applied(s)
 	r.reloaded(len(report.Problems), report.Kept)
+}
+
+func (r *Runner) applied(s *Snapshot) {
+	if r.Applied != nil {
+		r.Applied(s)
+	}
 }
 
 func (r *Runner) reloaded(problems, kept int) {

@@ -44,7 +44,8 @@ type object struct {
 
 // newSnapshot makes the snapshot of a builder that has been told nothing.
 func newSnapshot(b *Builder) *Snapshot {
-	s := &Snapshot{options: &b.options, points: b.points, tables: make([]*route.Table, tablesOf*len(b.points))}
+	s := &Snapshot{options: &b.options, points: b.points, tables: make([]*route.Table, tablesOf*len(b.points)),
+		edges: b.edges(), configured: b.configured}
 	for i := range s.tables {
 		s.tables[i] = route.NewTable(nil)
 	}
@@ -58,16 +59,13 @@ func newSnapshot(b *Builder) *Snapshot {
 // next makes the snapshot after s, with what the builder changed.
 func (s *Snapshot) next(b *Builder, problems []dynamic.Problem) *Snapshot {
 	n := &Snapshot{
-		options: s.options, points: s.points, tables: slices.Clone(s.tables), shown: s.shown, configured: b.configured,
+		options: s.options, points: s.points, tables: slices.Clone(s.tables), edges: b.edges(), shown: s.shown, configured: b.configured,
 		problems: problems, retired: slices.Concat(s.retired, b.retired),
 	}
 	for i, e := range b.edits {
 		if len(e.remove)+len(e.put) > 0 {
 			n.tables[i] = s.tables[i].Update(e.remove, e.put)
 		}
-	}
-	for _, at := range b.bonds {
-		n.edges = append(n.edges, at.edge)
 	}
 	for _, from := range b.sources {
 		n.foreign = append(n.foreign, from.foreign...)

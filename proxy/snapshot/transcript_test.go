@@ -22,7 +22,7 @@ var update = flag.Bool("update", false, "write what is into testdata as what is 
 //	entrypoints    one a line: a name, then asDefault, udp, tls, tls=OPTIONS, or middlewares
 //	precedence     providers, in order
 //	P.yaml P.toml  an update of the provider P, all that it says
-//	files/NAME     a file that configurations can name as NAME
+//	files/NAME     a file that configurations can name as NAME; it is noticed
 //	view           what the View must then be, with what was built
 //	ask            requests "entrypoint METHOD URL", each with what must become of it. Those of https are
 //	               made after a handshake, for the name behind "entrypoint/", else the host of the URL
@@ -73,6 +73,9 @@ func play(t *testing.T, archive *txtar.Archive) {
 			continue
 		case strings.HasPrefix(file.Name, "files/"):
 			files[strings.TrimPrefix(file.Name, "files/")] = text
+			if f != nil {
+				f.refresh()
+			}
 			continue
 		case file.Name == "view":
 			got = fmt.Sprintf("built %+v\n", running().report.Built) + dump(f.builder.Snapshot().View())

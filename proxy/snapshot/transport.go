@@ -76,7 +76,7 @@ func (b *Builder) pem(fileOrText string) (string, error) {
 	case strings.Contains(fileOrText, "-----BEGIN"):
 		return fileOrText, nil
 	}
-	content, err := b.options.ReadFile(fileOrText)
+	content, err := b.readFile(fileOrText)
 	if err != nil {
 		return "", err
 	}
