@@ -7,6 +7,7 @@ import (
 
 	"github.com/pergola-mesh/pergola/config/static"
 	"github.com/pergola-mesh/pergola/identity/acme"
+	"github.com/pergola-mesh/pergola/proxy/snapshot"
 	"github.com/pergola-mesh/pergola/telemetry"
 )
 
@@ -27,6 +28,13 @@ func (k *core) openACME(c *static.Configuration, logger *slog.Logger) (err error
 	k.identity.SetChallenge(k.acme.Challenge)
 	k.metrics.SetResolvers(k.resolverStates)
 	return nil
+}
+
+// want tells the certificate resolvers what a snapshot has them obtain.
+func (k *core) want(s *snapshot.Snapshot) {
+	if k.acme != nil {
+		k.acme.Want(s.Wanted())
+	}
 }
 
 // resolverStates is how the resolvers fare, for the metrics.

@@ -2,6 +2,7 @@ package app
 
 import (
 	"log/slog"
+	"maps"
 	"slices"
 	"time"
 
@@ -53,6 +54,7 @@ func newCoreWith(c *static.Configuration, logger *slog.Logger, p upstream.Pools)
 		Services:       k.services(c),
 		Internal:       gateway.InternalRouters(c),
 		Transport:      &c.ServersTransport,
+		Resolvers:      slices.Sorted(maps.Keys(c.CertificatesResolvers)),
 		Upstreams:      k.servers,
 		Identity:       &k.identity,
 		Routers:        k.metrics,

@@ -46,6 +46,7 @@ type process struct {
 	logs      *oplog.Log
 	reopened  []interface{ Reopen() error } // the log files that SIGUSR1 reopens
 	core      *core
+	runner    *snapshot.Runner
 	access    *accesslog.Log // nil when off
 	sources   []providers.Provider
 	stopFeeds context.CancelFunc
@@ -135,15 +136,15 @@ func (p *process) feed() {
 			}
 		})
 	}
-	runner := &snapshot.Runner{
+	p.runner = &snapshot.Runner{
 		Builder: p.core.builder, Live: p.core.live, Logger: p.logs.Logger, Metrics: p.core.metrics,
-		Throttle: time.Duration(p.config.Providers.ProvidersThrottleDuration),
+		Throttle: time.Duration(p.config.Providers.ProvidersThrottleDuration), Applied: p.core.want,
 	}
 	late := time.After(firstUpdate)
 	for heard := map[string]bool{}; len(heard) < len(p.sources); {
 		select {
 		case u := <-updates:
-			runner.Apply(u)
+			p.runner.Apply(u)
 			heard[u.Provider] = true
 			continue
 		case <-late:
@@ -151,7 +152,7 @@ func (p *process) feed() {
 		}
 		break
 	}
-	p.feeds.Go(func() { runner.Run(ctx, updates) })
+	p.feeds.Go(func() { p.runner.Run(ctx, updates) })
 }
 
 func (p *process) options(logger *slog.Logger) gateway.Options {
@@ -205,6 +206,7 @@ func (p *process) wait() int {
 					r.Reload()
 				}
 			}
+			p.runner.Reload()
 		case reopen:
 			for _, f := range p.reopened {
 				if err := f.Reopen(); err != nil {

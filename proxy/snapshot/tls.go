@@ -192,6 +192,9 @@ func (b *Builder) secure(n *node, config *dynamic.Router, r *router, at int, p *
 		return
 	}
 	p.tls = true
+	if n.provider() == internal {
+		return // it is for any host, and makes none known
+	}
 	policy, err := b.policy(asked.Options, provider)
 	if err != nil {
 		p.fail(exchange.Internal, err)
