@@ -1,0 +1,208 @@
+//go:build linux
+
+package integration
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pergola-mesh/pergola/integration/harness"
+)
+
+// http3Gateway is a configuration with one route over TLS to $BACKEND.
+const http3Gateway = `
+-- static.yaml --
+entryPoints:
+  web:
+    address: $WEB
+    http3: {}
+providers:
+  file:
+    filename: $DIR/routes.yaml
+accessLog: {}
+log:
+  level: INFO
+-- routes.yaml --
+http:
+  routers:
+    all:
+      rule: PathPrefix(~/~)
+      service: backend
+      tls: {}
+  services:
+    backend:
+      loadBalancer:
+        servers:
+          - url: $BACKEND
+tls:
+  certificates:
+    - certFile: $CERT
+      keyFile: $KEY
+`
+
+// page asks for more and sends a body, and writes down by which protocol that went.
+const page = `<!doctype html><title>page</title><p id=result></p><script>
+(async () => {
+  const text = ['document ' + performance.getEntriesByType('navigation')[0].nextHopProtocol]
+  const last = () => performance.getEntriesByType('resource').pop().nextHopProtocol
+  await (await fetch('/more')).text()
+  text.push('script ' + last())
+  const answer = await fetch('/count', { method: 'POST', body: 'x'.repeat(300000) })
+  text.push('body ' + await answer.text() + ' ' + last())
+  document.getElementById('result').textContent = text.join(', ')
+})()
+</script>`
+
+// startHTTP3 starts a gateway that speaks HTTP/3 before a backend with page, and returns it with the hash
+// of its key, by which a browser may know it.
+func startHTTP3(t *testing.T) (g *harness.Gateway, spki string) {
+	backend := harness.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/":
+			w.Header().Set("Content-Type", "text/html")
+			io.WriteString(w, page)
+		case "/count":
+			n, _ := io.Copy(io.Discard, r.Body)
+			fmt.Fprint(w, n)
+		case "/large":
+			w.Write(bytes.Repeat([]byte("0123456789abcdef"), 1<<16))
+		default:
+			io.WriteString(w, "more")
+		}
+	}))
+	cert, key, spki := selfSigned(t)
+	return harness.Start(t, http3Gateway, harness.Vars{"BACKEND": backend, "CERT": cert, "KEY": key}), spki
+}
+
+// selfSigned writes a certificate for 127.0.0.1 and its key to files.
+func selfSigned(t *testing.T) (certFile, keyFile, spki string) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, DNSNames: []string{"localhost"}}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	public, err := x509.MarshalPKIXPublicKey(key.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	directory := t.TempDir()
+	write := func(name, kind string, bytes []byte) string {
+		path := filepath.Join(directory, name)
+		if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: bytes}), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	hash := sha256.Sum256(public)
+	return write("cert.pem", "CERTIFICATE", der), write("key.pem", "PRIVATE KEY", private), base64.StdEncoding.EncodeToString(hash[:])
+}
+
+// TestABrowserLoadsAnHTTP3Page: Chromium speaks HTTP/3 from the first request on. It is told to: of itself,
+// by Alt-Svc, it would only where a public authority vouches for the certificate.
+func TestABrowserLoadsAnHTTP3Page(t *testing.T) {
+	g, spki := startHTTP3(t)
+	dom := browse(t, "https://"+g.Web+"/", "--ignore-certificate-errors-spki-list="+spki, "--origin-to-force-quic-on="+g.Web)
+	if want := "document h3, script h3, body 300000 h3"; !strings.Contains(dom, want) {
+		t.Errorf("want %q in the document:\n%s", want, dom)
+	}
+	for _, request := range []string{"GET / HTTP/3.0", "GET /more HTTP/3.0", "POST /count HTTP/3.0"} {
+		if !strings.Contains(g.Log(), `"`+request+`" 200`) {
+			t.Errorf("the access log has no %q", request)
+		}
+	}
+}
+
+// TestHTTP3IsAnnounced: who comes by TCP is told of it.
+func TestHTTP3IsAnnounced(t *testing.T) {
+	g, _ := startHTTP3(t)
+	transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: true}
+	defer transport.CloseIdleConnections()
+	response, err := (&http.Client{Transport: transport}).Get("https://" + g.Web + "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	response.Body.Close()
+	_, port, _ := net.SplitHostPort(g.Web)
+	if got, want := response.Header.Get("Alt-Svc"), `h3=":`+port+`"; ma=2592000`; got != want || response.Proto != "HTTP/2.0" {
+		t.Errorf("%s, Alt-Svc %q, want %q", response.Proto, got, want)
+	}
+}
+
+// browse loads a page in Chromium and returns the document as its scripts have left it.
+func browse(t *testing.T, url string, arguments ...string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 4*harness.Patience)
+	defer cancel()
+	command := exec.CommandContext(ctx, tool(t, "chromium"), append([]string{"--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run",
+		"--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
+		"--user-data-dir=" + t.TempDir(), "--virtual-time-budget=20000", "--dump-dom", url}, arguments...)...)
+	var said bytes.Buffer
+	command.Stderr = &said
+	dom, err := command.Output()
+	if err != nil {
+		t.Fatalf("chromium: %v\n%s", err, said.String())
+	}
+	return string(dom)
+}
+
+// TestNgtcp2Client: a client of another make fetches a page, a large one, and several at once.
+func TestNgtcp2Client(t *testing.T) {
+	g, _ := startHTTP3(t)
+	host, port, _ := net.SplitHostPort(g.Web)
+	directory := t.TempDir()
+	ctx, cancel := context.WithTimeout(context.Background(), harness.Patience)
+	defer cancel()
+	base := "https://localhost:" + port
+	out, err := exec.CommandContext(ctx, tool(t, "gtlsclient"), "--exit-on-all-streams-close", "--download="+directory, "--no-quic-dump",
+		host, port, base+"/large", base+"/one", base+"/two").CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for name, size := range map[string]int64{"large": 1 << 20, "one": 4, "two": 4} {
+		if info, err := os.Stat(filepath.Join(directory, name)); err != nil || info.Size() != size {
+			t.Errorf("%s: %v, want %d bytes", name, err, size)
+		}
+	}
+	if n := len(regexp.MustCompile(`:status: 200`).FindAll(out, -1)); n != 3 {
+		t.Errorf("%d responses with status 200:\n%s", n, out)
+	}
+}
+
+// tool is the path of a program that make test installs.
+func tool(t *testing.T, name string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err != nil {
+		t.Fatalf("%v: run the tests with make test, or: integration/tools/need %s", err, name)
+	}
+	return path
+}
