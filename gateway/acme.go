@@ -36,9 +36,11 @@ func (c *Challenges) Handle(x *exchange.Exchange) error {
 	return nil
 }
 
-// challengeRouters are the routers to acme-http@internal, on every entry point for HTTP but the internal
-// one: whichever a name is served on, it can be proven there. They stand before all others, but
-// where allowACMEByPass lets a user's router do the answering.
+// challengeRouters are the routers to acme-http@internal, on every entry point for plaintext HTTP but the
+// internal one: whichever of them port 80 leads to, names can be proven there. Where routers are for TLS
+// alone it is none unless it is named: authorities begin in plaintext, and a router for any host would
+// open the entry point to server names that nobody asked for. They stand before all others, but where
+// allowACMEByPass lets a user's router do the answering.
 func challengeRouters(c *static.Configuration) map[string]*dynamic.Router {
 	named := map[string]bool{}
 	for _, r := range c.CertificatesResolvers {
@@ -52,7 +54,7 @@ func challengeRouters(c *static.Configuration) map[string]*dynamic.Router {
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.EntryPoints)) {
 		e := c.EntryPoints[name]
-		if e.Protocol() != "tcp" || name == static.DefaultInternalEntryPoint && !named[name] {
+		if internal := name == static.DefaultInternalEntryPoint; e.Protocol() != "tcp" || (internal || e.HTTP.TLS != nil) && !named[name] {
 			continue
 		}
 		id, priority := "acme-http", math.MaxInt
