@@ -12,17 +12,25 @@ import (
 	"github.com/pergola-mesh/pergola/proxy/upstream"
 )
 
+// What is offered to servers in the TLS handshake. RFC 7301.
+const (
+	protoHTTP1 = "http/1.1"
+	protoHTTP2 = "h2"
+)
+
+// dialFunc makes a connection to one server.
+type dialFunc func(ctx context.Context) (net.Conn, error)
+
 // dialer makes connections to one server.
 type dialer struct {
 	address string
 	tls     *tls.Config // nil: plaintext
 }
 
-// newDialer returns the dialer of a server; over TLS it offers protocols.
-func newDialer(u *url.URL, t *upstream.Transport, protocols ...string) (*dialer, error) {
+func newDialer(u *url.URL, t *upstream.Transport) (*dialer, error) {
 	port := u.Port()
 	if port == "" {
-		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+		port = map[string]string{"http": "80", "h2c": "80", "https": "443"}[u.Scheme]
 	}
 	d := &dialer{address: net.JoinHostPort(u.Hostname(), port)}
 	if u.Scheme != "https" {
@@ -35,9 +43,18 @@ func newDialer(u *url.URL, t *upstream.Transport, protocols ...string) (*dialer,
 	if config.ServerName == "" {
 		config.ServerName = u.Hostname()
 	}
-	config.NextProtos = protocols
 	d.tls = config
 	return d, nil
+}
+
+// offering returns what makes connections of d that offer protocols over TLS; on plaintext nobody is asked.
+func (d *dialer) offering(protocols ...string) dialFunc {
+	if d.tls == nil {
+		return d.dial
+	}
+	config := d.tls.Clone()
+	config.NextProtos = protocols
+	return (&dialer{d.address, config}).dial
 }
 
 // dial makes a connection: of a https server a *tls.Conn, whose handshake is over and that

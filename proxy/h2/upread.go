@@ -96,7 +96,7 @@ func (u *upConn) step() error {
 		if err != nil {
 			return err
 		}
-		if !ahead && !full && !u.leaving {
+		if !ahead && !full && !u.leaving && !u.io.Ahead() {
 			break
 		}
 	}

@@ -25,6 +25,9 @@ func (b *Builder) newTransport(config *dynamic.ServersTransport) (*upstream.Tran
 	t.DialTimeout = time.Duration(timeouts.DialTimeout)
 	t.ResponseHeaderTimeout = time.Duration(timeouts.ResponseHeaderTimeout)
 	t.IdleTimeout = time.Duration(timeouts.IdleConnTimeout)
+	t.PingAfter = time.Duration(timeouts.ReadIdleTimeout)
+	t.PingTimeout = time.Duration(timeouts.PingTimeout)
+	t.DisableHTTP2 = config.DisableHTTP2
 	t.TLS = upstream.TLS{
 		ServerName: config.ServerName, InsecureSkipVerify: config.InsecureSkipVerify,
 		MinVersion: config.MinVersion, MaxVersion: config.MaxVersion, CipherSuites: config.CipherSuites,

@@ -89,22 +89,21 @@ func TestNoServer(t *testing.T) {
 func TestWrongConfigurations(t *testing.T) {
 	b := newBench(t)
 	for want, c := range map[string]LoadBalancer{
-		`strategy "rr" is not known`:        {Strategy: "rr"},
-		`server 2: url "ftp://x": the`:      {Servers: []Server{{URL: "http://a"}, {URL: "ftp://x"}}},
-		`url "http://:80" has no host`:      {Servers: []Server{{URL: "http://:80"}}},
-		`speaking HTTP/2 to servers is not`: {Servers: []Server{{URL: "h2c://a"}}},
-		`credentials in the URL`:            {Servers: []Server{{URL: "http://u:secret@a"}}},
-		`sameSite "some" is not`:            {Sticky: &Cookie{SameSite: "some"}},
-		`sticky cookie: http: invalid`:      {Sticky: &Cookie{Domain: "a b"}},
-		`use http or grpc`:                  {HealthCheck: &HealthCheck{Mode: "tcp"}},
-		`mode "tcp" is not known`:           {HealthCheck: &HealthCheck{Mode: "tcp"}},
-		`scheme "ftp" is not known`:         {HealthCheck: &HealthCheck{Scheme: "ftp"}},
-		`path "//x/y" names a server`:       {HealthCheck: &HealthCheck{Path: "//x/y"}},
-		`invalid method`:                    {HealthCheck: &HealthCheck{Method: "GE T"}},
-		`interval, unhealthyInterval`:       {HealthCheck: &HealthCheck{Timeout: -1}},
-		`failureWindow must be`:             {PassiveHealthCheck: &PassiveHealthCheck{MaxFailedAttempts: 1}},
-		`maxFailedAttempts must`:            {PassiveHealthCheck: &PassiveHealthCheck{FailureWindow: 1}},
-		`rootCAs: entry 1 holds no`:         {Transport: &Transport{TLS: TLS{RootCAs: []string{"?"}}}},
+		`strategy "rr" is not known`:   {Strategy: "rr"},
+		`server 2: url "ftp://x": the`: {Servers: []Server{{URL: "http://a"}, {URL: "ftp://x"}}},
+		`url "http://:80" has no host`: {Servers: []Server{{URL: "http://:80"}}},
+		`credentials in the URL`:       {Servers: []Server{{URL: "http://u:secret@a"}}},
+		`sameSite "some" is not`:       {Sticky: &Cookie{SameSite: "some"}},
+		`sticky cookie: http: invalid`: {Sticky: &Cookie{Domain: "a b"}},
+		`use http or grpc`:             {HealthCheck: &HealthCheck{Mode: "tcp"}},
+		`mode "tcp" is not known`:      {HealthCheck: &HealthCheck{Mode: "tcp"}},
+		`scheme "ftp" is not known`:    {HealthCheck: &HealthCheck{Scheme: "ftp"}},
+		`path "//x/y" names a server`:  {HealthCheck: &HealthCheck{Path: "//x/y"}},
+		`invalid method`:               {HealthCheck: &HealthCheck{Method: "GE T"}},
+		`interval, unhealthyInterval`:  {HealthCheck: &HealthCheck{Timeout: -1}},
+		`failureWindow must be`:        {PassiveHealthCheck: &PassiveHealthCheck{MaxFailedAttempts: 1}},
+		`maxFailedAttempts must`:       {PassiveHealthCheck: &PassiveHealthCheck{FailureWindow: 1}},
+		`rootCAs: entry 1 holds no`:    {Transport: &Transport{TLS: TLS{RootCAs: []string{"?"}}}},
 	} {
 		c.Servers = append(c.Servers, Server{URL: "http://a", Weight: 1})
 		_, err := b.LoadBalancer("web@file", c)

@@ -47,10 +47,8 @@ func checkURL(text string) error {
 		return err
 	}
 	switch {
-	case u.Scheme == "h2c":
-		return fmt.Errorf("url %q: speaking HTTP/2 to servers is not built yet: use http or https", text)
-	case u.Scheme != "http" && u.Scheme != "https":
-		return fmt.Errorf("url %q: the scheme must be http or https", text)
+	case u.Scheme != "http" && u.Scheme != "https" && u.Scheme != "h2c":
+		return fmt.Errorf("url %q: the scheme must be http, https or h2c", text)
 	case u.Hostname() == "":
 		return fmt.Errorf("url %q has no host", text)
 	case u.User != nil:

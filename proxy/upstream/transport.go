@@ -20,7 +20,12 @@ type Transport struct {
 	MaxIdle int
 	// MaxConns bounds all connections to one server; 0 means no limit.
 	MaxConns int
-	TLS      TLS
+	// DisableHTTP2 offers nothing but HTTP/1.1 to servers with an https URL.
+	DisableHTTP2 bool
+	// PingAfter is the silence after which a connection of HTTP/2 is pinged, zero for never; PingTimeout
+	// is how long that may take.
+	PingAfter, PingTimeout time.Duration
+	TLS                    TLS
 
 	once sync.Once
 	hash string
@@ -78,8 +83,10 @@ func (t *Transport) examine() {
 	text, err := json.Marshal(struct {
 		Dial, Header, Idle time.Duration
 		MaxIdle, MaxConns  int
+		DisableHTTP2       bool
+		PingAfter, Ping    time.Duration
 		TLS                *TLS
-	}{t.DialTimeout, t.ResponseHeaderTimeout, t.IdleTimeout, t.MaxIdle, t.MaxConns, &t.TLS})
+	}{t.DialTimeout, t.ResponseHeaderTimeout, t.IdleTimeout, t.MaxIdle, t.MaxConns, t.DisableHTTP2, t.PingAfter, t.PingTimeout, &t.TLS})
 	if err != nil {
 		panic(err) // strings and numbers always marshal
 	}
