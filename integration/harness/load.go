@@ -4,6 +4,7 @@ package harness
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net/http"
@@ -38,9 +39,14 @@ func WantStatus(status int) Check {
 // NewLoad starts workers that each send request after request, as next makes them. Requests that are under
 // way when it is stopped are still awaited and judged.
 func NewLoad(t testing.TB, workers int, next func() *http.Request, check Check) *Load {
+	return NewTLSLoad(t, workers, nil, next, check)
+}
+
+// NewTLSLoad is NewLoad with a configuration for requests over TLS.
+func NewTLSLoad(t testing.TB, workers int, config *tls.Config, next func() *http.Request, check Check) *Load {
 	ctx, stop := context.WithCancel(context.Background())
 	l := &Load{stop: stop}
-	transport := &http.Transport{MaxIdleConnsPerHost: workers}
+	transport := &http.Transport{MaxIdleConnsPerHost: workers, TLSClientConfig: config}
 	client := &http.Client{Transport: transport, Timeout: Patience,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	for range workers {
