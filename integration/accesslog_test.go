@@ -3,7 +3,9 @@
 package integration
 
 import (
+	"bytes"
 	"encoding/json"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -75,4 +77,44 @@ func logs(t *testing.T, file, path string) bool {
 		return true
 	}
 	return false
+}
+
+// TestOriginContentSize: the log has the size of a response before and after it was compressed.
+func TestOriginContentSize(t *testing.T) {
+	g := harness.Start(t, `
+-- static.yaml --
+entryPoints: {web: {address: $WEB}}
+providers: {file: {filename: $DIR/routes.yaml}}
+accessLog: {filePath: $DIR/access.log, format: json}
+-- routes.yaml --
+http:
+  routers: {all: {rule: PathPrefix(~/~), service: backend, middlewares: [small]}}
+  middlewares: {small: {compress: {}}}
+  services: {backend: {loadBalancer: {servers: [{url: $BACKEND}]}}}
+`, harness.Vars{"BACKEND": harness.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain")
+		w.Write(bytes.Repeat([]byte("again and "), 10_000))
+	}))})
+	g.AwaitStatus("/", 200)
+	conn := harness.Dial(t, g.Web)
+	conn.Send("GET /big HTTP/1.1\nHost: h\nAccept-Encoding: gzip\n\n")
+	if response, _ := conn.Response("GET"); response.Header.Get("Content-Encoding") != "gzip" {
+		t.Fatalf("not compressed: %v", response.Header)
+	}
+	var line struct {
+		RequestPath                              string
+		OriginContentSize, DownstreamContentSize int64
+	}
+	harness.Eventually(t, "the request in the access log", func() bool {
+		text, _ := os.ReadFile(filepath.Join(g.Dir, "access.log"))
+		for l := range strings.Lines(string(text)) {
+			if json.Unmarshal([]byte(l), &line) == nil && line.RequestPath == "/big" {
+				return true
+			}
+		}
+		return false
+	})
+	if line.OriginContentSize != 100_000 || line.DownstreamContentSize == 0 || line.DownstreamContentSize > 10_000 {
+		t.Errorf("logged %+v", line)
+	}
 }

@@ -12,6 +12,9 @@ type Record struct {
 	// long its response head took, in nanoseconds.
 	UpstreamStatus   int
 	UpstreamDuration int64
+	// UpstreamBytes counts the bytes of the server's response body that were taken, before anything made of
+	// them: that differs from ResponseBytes where a response is compressed or replaced.
+	UpstreamBytes int64
 	// Attempts counts the requests made to servers: 1 without a retry.
 	Attempts int
 	// RequestBytes and ResponseBytes count body bytes on the client's side.

@@ -21,6 +21,7 @@ type call struct {
 	out  []byte
 	buf  []byte
 	incoming
+	taken int64    // bytes of the body, by Next
 	asks  bool     // the client waits for a 100
 	keep  bool     // the connection may be used again after a clean end
 	pump  *pump    // sends the request's body meanwhile; nil when it went with the head
@@ -44,7 +45,7 @@ func (p *Pool) Handle(x *exchange.Exchange) error {
 			return err
 		}
 		k := calls.Get().(*call)
-		k.pool, k.u, k.x = p, u, x
+		k.pool, k.u, k.x, k.taken = p, u, x, 0
 		x.Own(k)
 		err = k.ask()
 		if err == nil {
@@ -338,7 +339,13 @@ func (k *call) giveUp() {
 }
 
 // Whole is exchange.Whole.
-func (k *call) Whole() ([]byte, bool) { return k.incoming.whole() }
+func (k *call) Whole() ([]byte, bool) {
+	p, ok := k.incoming.whole()
+	if ok {
+		k.x.Record.UpstreamBytes = k.taken + int64(len(p))
+	}
+	return p, ok
+}
 
 // Waits is exchange.Waiter: a body of unknown length may be an event stream.
 func (k *call) Waits() bool { return k.r == k.w && !k.over && k.mode != byLength }
@@ -347,11 +354,14 @@ func (k *call) Waits() bool { return k.r == k.w && !k.over && k.mode != byLength
 func (k *call) Next() ([]byte, error) {
 	u := k.u
 	if u == nil { // given back already: all is in memory
-		return k.incoming.next()
+		p, err := k.incoming.next()
+		k.count(len(p))
+		return p, err
 	}
 	u.progress.enter(receiving)
 	p, err := k.incoming.next()
 	u.progress.enter(busy)
+	k.count(len(p))
 	if err != nil && err != io.EOF {
 		if reason := k.x.Life.Err(); reason != nil {
 			return nil, exchange.KindOf(reason).With(err)
@@ -364,6 +374,12 @@ func (k *call) Next() ([]byte, error) {
 		return nil, u.fault(err)
 	}
 	return p, err
+}
+
+// count notes that n bytes of the body were taken.
+func (k *call) count(n int) {
+	k.taken += int64(n)
+	k.x.Record.UpstreamBytes = k.taken
 }
 
 // Close is exchange.Body: it gives the connection back if the response ended cleanly, else closes it.

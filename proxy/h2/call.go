@@ -29,6 +29,7 @@ type call struct {
 	over           bool         // all of the answer is here: the connection is no longer needed
 	bodiless       bool         // the answer to HEAD has no body
 	last           *chunk       // what the last Next returned
+	taken          int64        // bytes of the body, by Next
 
 	// With the connection's lock.
 	interims           []fields.Block // interim responses nobody has looked at
@@ -62,7 +63,7 @@ var calls = sync.Pool{New: func() any {
 
 func newCall(p *Pool, u *upConn, x *exchange.Exchange) *call {
 	k := calls.Get().(*call)
-	k.pool, k.u, k.x = p, u, x
+	k.pool, k.u, k.x, k.taken = p, u, x, 0
 	k.left, k.recv, k.target = -1, upStreamWindow, upStreamWindow
 	return k
 }

@@ -123,6 +123,9 @@ func TestPoolAsks(t *testing.T) {
 		if err != nil || got != c.want {
 			t.Fatalf("%.100s, want %.100s: %v", got, c.want, err)
 		}
+		if n := c.x.Record.UpstreamBytes; n != int64(len(got)) {
+			t.Errorf("%d bytes are counted of %d", n, len(got))
+		}
 	}
 	x := exchangetest.Request("POST", "/", []byte("four"))
 	defer x.Free()

@@ -81,6 +81,7 @@ func (k *call) Whole() ([]byte, bool) {
 		return nil, true
 	}
 	c := k.chunks[0]
+	k.x.Record.UpstreamBytes = k.taken + int64(c.n)
 	return c.buf[:c.n:c.n], true
 }
 
@@ -131,6 +132,8 @@ func (k *call) next() ([]byte, error) {
 		k.last = k.chunks[0]
 		k.chunks = k.chunks[:copy(k.chunks, k.chunks[1:])]
 		k.buffered -= k.last.n
+		k.taken += int64(k.last.n)
+		k.x.Record.UpstreamBytes = k.taken
 		return k.last.buf[:k.last.n], nil
 	}
 	if k.err != nil {

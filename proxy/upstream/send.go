@@ -98,7 +98,7 @@ func (l *loadBalancer) mayRetry(x *exchange.Exchange, err error, body exchange.B
 // send sends x to member i and keeps the accounts.
 func (l *loadBalancer) send(x *exchange.Exchange, i int) (err error) {
 	e := l.members[i].endpoint
-	x.Record.Endpoint, x.Record.Sent = e.scope, false
+	x.Record.Endpoint, x.Record.Sent, x.Record.UpstreamBytes = e.scope, false, 0
 	x.Record.Attempts++
 	e.load.Begin()
 	answered := false

@@ -46,7 +46,7 @@ type described struct {
 	TLS                                        bool
 	Attempts, OriginStatus                     int
 	Duration, OriginDuration                   int64
-	Received, Sent                             int64
+	Received, Sent, OriginBytes                int64
 }
 
 var moment = time.Date(2026, 3, 1, 23, 59, 58, 120_300_000, time.UTC)
@@ -86,7 +86,7 @@ func (d *described) exchange() *exchange.Exchange {
 	}
 	r.Start = int64(moment.Sub(clock.Time(0)))
 	r.User, r.Attempts, r.Duration = d.User, d.Attempts, d.Duration
-	r.UpstreamStatus, r.UpstreamDuration = d.OriginStatus, d.OriginDuration
+	r.UpstreamStatus, r.UpstreamDuration, r.UpstreamBytes = d.OriginStatus, d.OriginDuration, d.OriginBytes
 	r.RequestBytes, r.ResponseBytes = d.Received, d.Sent
 	return x
 }

@@ -40,6 +40,7 @@ const (
 	serviceAddr
 	serviceName
 	serviceURL
+	originContentSize
 	originDuration
 	originStatus
 	tlsCipher
@@ -82,6 +83,7 @@ var fields = [fieldCount]struct {
 	serviceAddr:           {name: "ServiceAddr"},
 	serviceName:           {name: "ServiceName"},
 	serviceURL:            {name: "ServiceURL"},
+	originContentSize:     {name: "OriginContentSize", number: true},
 	originDuration:        {name: "OriginDuration", number: true},
 	originStatus:          {name: "OriginStatus", number: true},
 	tlsCipher:             {name: "TLSCipher"},
@@ -93,7 +95,7 @@ var fields = [fieldCount]struct {
 
 // notLogged are Traefik's fields that lines do not have: configuring them is no mistake.
 var notLogged = []string{
-	"OriginContentSize", "GzipRatio", "TraceId", "SpanId", "trace_id", "span_id", "KubernetesIngressNamespace",
+	"GzipRatio", "TraceId", "SpanId", "trace_id", "span_id", "KubernetesIngressNamespace",
 	"KubernetesIngressName", "KubernetesServiceName", "KubernetesServicePort",
 }
 

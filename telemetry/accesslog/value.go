@@ -80,6 +80,10 @@ func appendOptional(b []byte, id fieldID, x *exchange.Exchange) []byte {
 		if r.Endpoint != nil {
 			return appendJSON(b, authority(r.Endpoint.Name()))
 		}
+	case originContentSize:
+		if r.UpstreamStatus != 0 {
+			return strconv.AppendInt(b, r.UpstreamBytes, 10)
+		}
 	case originDuration:
 		if r.UpstreamStatus != 0 {
 			return strconv.AppendInt(b, r.UpstreamDuration, 10)
