@@ -4,14 +4,14 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
 	"sync"
-	"time"
+
+	"github.com/pergola-mesh/pergola/internal/probe"
 )
 
 // checker probes the endpoints of one load balancer, each on a goroutine of its own. A nil checker
@@ -77,7 +77,10 @@ func (k *checker) start(e *endpoint) {
 	if k == nil {
 		return
 	}
-	k.wait.Go(func() { k.run(e) })
+	loop := probe.Loop{Interval: k.config.Interval, UnhealthyInterval: k.config.UnhealthyInterval, Timeout: k.config.Timeout}
+	k.wait.Go(func() {
+		loop.Run(k.ctx, func(ctx context.Context) error { return k.probe(ctx, e) }, func(err error) { e.setDown(err != nil, err) })
+	})
 }
 
 // stop ends all probes and waits until they have.
@@ -89,40 +92,8 @@ func (k *checker) stop() {
 	k.wait.Wait()
 }
 
-// run probes e until the checker stops. The first probe comes within a second, not at once, and
-// intervals vary by a tenth, so that a thousand servers are not all probed in the same moment.
-func (k *checker) run(e *endpoint) {
-	pause := time.Duration(rand.Float64() * float64(min(k.config.Interval, time.Second)))
-	for k.sleep(pause) {
-		err := k.probe(e)
-		if k.ctx.Err() != nil {
-			return
-		}
-		e.setDown(err != nil, err)
-		pause = k.config.Interval
-		if err != nil {
-			pause = k.config.UnhealthyInterval
-		}
-		pause = time.Duration(float64(pause) * (0.95 + rand.Float64()/10))
-	}
-}
-
-// sleep reports whether it was not interrupted.
-func (k *checker) sleep(d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-k.ctx.Done():
-		return false
-	}
-}
-
 // probe returns why e is not healthy.
-func (k *checker) probe(e *endpoint) error {
-	ctx, cancel := context.WithTimeout(k.ctx, k.config.Timeout)
-	defer cancel()
+func (k *checker) probe(ctx context.Context, e *endpoint) error {
 	request, err := k.request(ctx, e.url)
 	if err != nil {
 		return err

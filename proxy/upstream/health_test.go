@@ -183,7 +183,7 @@ func TestProbe(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := k.probe(&endpoint{url: c.server}); err != nil {
+		if err := k.probe(t.Context(), &endpoint{url: c.server}); err != nil {
 			t.Error(err)
 		}
 		r := probes.last

@@ -1,0 +1,81 @@
+package relay
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/pergola-mesh/pergola/proxy/exchange"
+	"github.com/pergola-mesh/pergola/proxy/listen"
+	"github.com/pergola-mesh/pergola/proxy/relay/hello"
+)
+
+// helloInfo is what a client's ClientHello said, if it sent one.
+type helloInfo struct {
+	hello.Hello
+	sent bool
+}
+
+// Accepted returns the router that takes a connection before its client has said anything; nil when none
+// does.
+func (s *Server) Accepted(info *exchange.Conn) *Choice {
+	routes := s.Routes()
+	if routes == nil {
+		return nil
+	}
+	if r := routes.Early(info); r != nil {
+		return &Choice{server: s, route: r}
+	}
+	return nil
+}
+
+// Greeted returns the router that takes a connection whose client has begun to speak; nil leaves it to
+// HTTP. All that it reads is Ahead afterwards, but for the request of a Postgres client for TLS, which it
+// answers. The caller bounds the time.
+func (s *Server) Greeted(conn *listen.Conn, info *exchange.Conn) (*Choice, error) {
+	routes := s.Routes()
+	if routes == nil {
+		return nil, nil
+	}
+	if routes.Secures() {
+		asked, err := askedByPostgres(conn)
+		if err != nil {
+			return nil, err
+		}
+		if asked {
+			return s.greetPostgres(routes, conn, info)
+		}
+	}
+	h, err := sniffHello(conn)
+	if err != nil {
+		return nil, err
+	}
+	var r *Route
+	if h.sent {
+		r = routes.Secure(info, &h.Hello, false)
+	} else {
+		r = routes.Plain(info)
+	}
+	if r == nil {
+		return nil, nil
+	}
+	return &Choice{server: s, route: r, hello: h}, nil
+}
+
+// sniffHello reads the ClientHello, if the client begins with one.
+func sniffHello(conn *listen.Conn) (h helloInfo, err error) {
+	parsed := error(hello.ErrMore)
+	err = conn.Sniff(func(first []byte) bool {
+		if h.sent = first[0] == hello.Handshake; !h.sent {
+			return true
+		}
+		h.Hello, parsed = hello.Parse(first)
+		return !errors.Is(parsed, hello.ErrMore)
+	})
+	if err != nil || !h.sent {
+		return h, err
+	}
+	if parsed != nil {
+		return h, fmt.Errorf("TLS: %w", parsed)
+	}
+	return h, nil
+}

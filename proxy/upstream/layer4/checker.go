@@ -1,0 +1,135 @@
+package layer4
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/pergola-mesh/pergola/internal/probe"
+	"github.com/pergola-mesh/pergola/proxy/exchange"
+	"github.com/pergola-mesh/pergola/proxy/upstream"
+)
+
+// HealthCheck probes the servers of a load balancer: by connecting, and by what they answer if that is
+// stated. Each server is judged by its last probe.
+type HealthCheck struct {
+	// Port replaces that of the server; 0 keeps it.
+	Port int
+	// Send is written after connecting; Expect is what the server must then say first.
+	Send, Expect string
+	// Interval between probes of a server that is up; 0 means 30 s. UnhealthyInterval of one that is
+	// down; 0 means Interval. Timeout of a probe; 0 means 5 s.
+	Interval, UnhealthyInterval, Timeout time.Duration
+}
+
+// maxExpect bounds what is waited for, in bytes.
+const maxExpect = 64 << 10
+
+// checker probes the servers of one load balancer, each on a goroutine of its own. A nil checker does
+// nothing.
+type checker struct {
+	config HealthCheck
+	ctx    context.Context
+	cancel context.CancelFunc
+	wait   sync.WaitGroup
+}
+
+func newChecker(c *HealthCheck) (*checker, error) {
+	if c == nil {
+		return nil, nil
+	}
+	k := &checker{config: *c}
+	switch {
+	case c.Port < 0 || c.Port > 65535:
+		return nil, fmt.Errorf("port %d is not from 1 to 65535", c.Port)
+	case c.Interval < 0 || c.UnhealthyInterval < 0 || c.Timeout < 0:
+		return nil, errors.New("interval, unhealthyInterval and timeout must be positive")
+	case len(c.Expect) > maxExpect:
+		return nil, fmt.Errorf("expect is longer than %d bytes", maxExpect)
+	}
+	if k.config.Interval == 0 {
+		k.config.Interval = upstream.DefaultHealthInterval
+	}
+	if k.config.UnhealthyInterval == 0 {
+		k.config.UnhealthyInterval = k.config.Interval
+	}
+	if k.config.Timeout == 0 {
+		k.config.Timeout = upstream.DefaultHealthTimeout
+	}
+	k.ctx, k.cancel = context.WithCancel(context.Background())
+	return k, nil
+}
+
+// start begins to probe m, on behalf of l.
+func (k *checker) start(l *loadBalancer, m member) {
+	if k == nil {
+		return
+	}
+	loop := probe.Loop{Interval: k.config.Interval, UnhealthyInterval: k.config.UnhealthyInterval, Timeout: k.config.Timeout}
+	k.wait.Go(func() {
+		loop.Run(k.ctx, func(ctx context.Context) error { return k.probe(ctx, l, m) }, func(err error) { l.judge(m, err) })
+	})
+}
+
+// stop ends all probes and waits until they have.
+func (k *checker) stop() {
+	if k == nil {
+		return
+	}
+	k.cancel()
+	k.wait.Wait()
+}
+
+// judge notes what came of a probe.
+func (l *loadBalancer) judge(m member, err error) {
+	if m.down.Swap(err != nil) == (err != nil) {
+		return
+	}
+	l.refresh()
+	if err != nil {
+		l.registry.options.Logger.Warn("server is down", "service", l.name, "server", m.address, "error", err)
+	} else {
+		l.registry.options.Logger.Info("server is up", "service", l.name, "server", m.address)
+	}
+}
+
+// probe returns why m is not healthy.
+func (k *checker) probe(ctx context.Context, l *loadBalancer, m member) error {
+	address := m.address
+	if k.config.Port != 0 {
+		host, _, err := net.SplitHostPort(address)
+		if err != nil {
+			return err
+		}
+		address = net.JoinHostPort(host, strconv.Itoa(k.config.Port))
+	}
+	c, err := l.dialer.dial(ctx, l.network, address, m.tls, &exchange.Conn{}) // a PROXY header then names nobody
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if deadline, ok := ctx.Deadline(); ok {
+		c.SetDeadline(deadline)
+	}
+	if k.config.Send != "" {
+		if _, err := io.WriteString(c, k.config.Send); err != nil {
+			return err
+		}
+	}
+	if k.config.Expect == "" {
+		return nil
+	}
+	answer := make([]byte, len(k.config.Expect))
+	if n, err := io.ReadFull(c, answer); err != nil {
+		return fmt.Errorf("the server said %.64q, and then: %w", answer[:n], err)
+	}
+	if string(answer) != k.config.Expect {
+		return fmt.Errorf("the server said %.64q", answer)
+	}
+	return nil
+}
