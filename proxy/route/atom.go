@@ -3,6 +3,7 @@ package route
 import (
 	"net/netip"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/pergola-mesh/pergola/proxy/exchange"
@@ -27,6 +28,8 @@ const (
 	queryRegexp
 	methodExact
 	clientIP
+	alpn      // one of the protocols that a client of TLS offers
+	anything  // what everything is
 	neverTrue // what no request can be
 )
 
@@ -75,6 +78,10 @@ func (a *atom) match(v *view) bool {
 		return v.x.Request.Method == a.text
 	case clientIP:
 		return a.ips.Contains(v.client())
+	case alpn:
+		return slices.Contains(v.stream.Protocols, a.text)
+	case anything:
+		return true
 	}
 	return false
 }

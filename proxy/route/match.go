@@ -6,6 +6,16 @@ import "github.com/pergola-mesh/pergola/proxy/exchange"
 // matches. It neither changes x nor allocates. Do not change the entry.
 func (t *Table) Match(x *exchange.Exchange) *Entry {
 	s := search{view: newView(x)}
+	s.all(t)
+	s.close()
+	if s.found == nil {
+		return nil
+	}
+	return &s.found.Entry
+}
+
+// all looks in the whole of a table.
+func (s *search) all(t *Table) {
 	if len(s.host) > 0 {
 		if t.index.exact != nil {
 			s.paths(t.index.exact.get(s.host))
@@ -15,11 +25,6 @@ func (t *Table) Match(x *exchange.Exchange) *Entry {
 		}
 	}
 	s.paths(t.index.anyHost)
-	s.close()
-	if s.found == nil {
-		return nil
-	}
-	return &s.found.Entry
 }
 
 // search goes through an index from the most to the least specific, and passes over whatever cannot

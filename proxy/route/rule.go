@@ -13,6 +13,7 @@ type Rule struct {
 	places   []place
 	hosts    []string
 	priority int
+	catchAll bool
 	warnings []string
 }
 
@@ -29,6 +30,9 @@ type grammar struct {
 	// atom makes an atom of a matcher and its arguments, whose number is right. The warning says what
 	// is allowed but can hardly be meant.
 	atom func(matcher string, args []string) (a *atom, warning string, err error)
+	// catchAll reports whether a matcher that is all of a rule makes it one for what no other rule
+	// takes; nil: there is none such.
+	catchAll func(matcher string, args []string) bool
 }
 
 func (g *grammar) parse(rule string) (*Rule, error) {
@@ -37,6 +41,9 @@ func (g *grammar) parse(rule string) (*Rule, error) {
 		return nil, err
 	}
 	r := &Rule{text: rule, priority: len(rule)}
+	if g.catchAll != nil && tree.op == opCall && g.catchAll(tree.name, tree.args) {
+		r.catchAll, r.priority = true, -1
+	}
 	if r.root, err = r.build(g, tree, false); err != nil {
 		return nil, err
 	}
@@ -79,6 +86,12 @@ func (r *Rule) atom(g *grammar, n *node, not bool) (expr, error) {
 	if warning != "" {
 		r.warnings = append(r.warnings, (&SyntaxError{r.text, n.at[0], warning}).Error())
 	}
+	if a.kind == anything {
+		if not {
+			return expr{form: never}, nil
+		}
+		return expr{form: always}, nil
+	}
 	if !not && a.dimension() == byHost {
 		r.host(n.args[0], a.kind)
 	}
@@ -100,10 +113,13 @@ func (r *Rule) host(text string, k kind) {
 func (r *Rule) String() string { return r.text }
 
 // Priority is the priority of a router that sets none: the length of the rule in bytes. The stars of a
-// host such as **.example.com do not count, so that it stands behind *.example.com.
+// host such as **.example.com do not count, so that it stands behind *.example.com; that of CatchAll is -1.
 func (r *Rule) Priority() int { return r.priority }
 
-// Hosts are the hosts and wildcards that the rule asks for by Host, in lower case, in the order of the
+// CatchAll reports whether the rule is HostSNI(`*`) and nothing else.
+func (r *Rule) CatchAll() bool { return r.catchAll }
+
+// Hosts are the hosts and wildcards that the rule asks for by Host or HostSNI, in lower case, in the order of the
 // rule, each once; negated ones are not among them. They are the domains that a router's certificate is for. Do
 // not change it.
 func (r *Rule) Hosts() []string { return r.hosts }

@@ -1,7 +1,5 @@
 package route
 
-import "github.com/pergola-mesh/pergola/proxy/exchange"
-
 // Entry is a rule with what it leads to.
 type Entry struct {
 	// Name is the qualified name of the router, unique in a table.
@@ -12,10 +10,10 @@ type Entry struct {
 	// Rank decides between equal priorities: the lower comes first, then the name.
 	Rank int
 	// Handler is opaque to the table.
-	Handler exchange.Handler
+	Handler any
 }
 
-// Table finds the entry for a request. It is immutable and safe for concurrent use.
+// Table finds the entry for a request or, if its rules are of TCP, for a stream. It is immutable and safe for concurrent use.
 type Table struct {
 	index index
 	names *tree[*item]

@@ -17,6 +17,7 @@ type view struct {
 	fullHost, host []byte
 	path           []byte
 	scratch        *scratch
+	stream         *Stream // what is looked at instead of x, by rules of TCP
 }
 
 // scratch is memory for a host and for other text; every use of text ends the one before.
@@ -73,7 +74,12 @@ func (v *view) keep(b []byte) []byte {
 	return b
 }
 
-func (v *view) client() netip.Addr { return v.x.Client.Unmap().WithZone("") }
+func (v *view) client() netip.Addr {
+	if v.stream != nil {
+		return v.stream.Client.Unmap().WithZone("")
+	}
+	return v.x.Client.Unmap().WithZone("")
+}
 
 // decodedPath is the path as regexps see it: all that is not reserved is decoded. RFC 3986 §2.2.
 func (v *view) decodedPath() []byte {

@@ -214,7 +214,7 @@ func TestProbeStatus(t *testing.T) {
 			t.Fatal(err)
 		}
 		probes.set("a", c.status)
-		if err := k.probe(&endpoint{url: "http://a"}); (err == nil) != c.healthy {
+		if err := k.probe(t.Context(), &endpoint{url: "http://a"}); (err == nil) != c.healthy {
 			t.Errorf("%+v, status %d: %v", c.check, c.status, err)
 		}
 	}
@@ -239,7 +239,7 @@ func TestProbeOverTLS(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		err = k.probe(&endpoint{url: server.URL})
+		err = k.probe(t.Context(), &endpoint{url: server.URL})
 		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
 			t.Errorf("%+v: %v, want %q", c.tls, err, c.want)
 		}
