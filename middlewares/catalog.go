@@ -3,9 +3,9 @@
 package middlewares
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 
 	"github.com/pergola-mesh/pergola/middlewares/addprefix"
@@ -118,12 +118,15 @@ func Kinds() []string {
 	return names
 }
 
-func unknown(name string) error {
+func unknown(name string) error { return unknownOf(name, "headers", Kinds(), notBuilt) }
+
+// unknownOf is about a kind that is not among those there are; such is one of them.
+func unknownOf(name, such string, kinds, notBuilt []string) error {
 	if name == "" {
-		return errors.New("the middleware has no kind: give it one, such as headers")
+		return fmt.Errorf("the middleware has no kind: give it one, such as %s", such)
 	}
 	best, distance := "", len(name)/2+1
-	for _, known := range append(Kinds(), notBuilt...) {
+	for _, known := range slices.Concat(kinds, notBuilt) {
 		if d := edits(strings.ToLower(name), strings.ToLower(known)); d < distance {
 			best, distance = known, d
 		}
@@ -134,7 +137,7 @@ func unknown(name string) error {
 	case best != "":
 		return fmt.Errorf("unknown middleware kind %q: did you mean %s?", name, best)
 	}
-	return fmt.Errorf("unknown middleware kind %q: there are %s", name, strings.Join(Kinds(), ", "))
+	return fmt.Errorf("unknown middleware kind %q: there are %s", name, strings.Join(kinds, ", "))
 }
 
 // edits is the number of letters to insert, delete or replace to get from a to b.
