@@ -245,11 +245,11 @@ func (e *EntryPoint) Stop(ctx context.Context) {
 	}
 }
 
-// each has all protocols drain, or kill, together. The error is that of one that did not come to its end.
+// each has all protocols, and the relay, drain, or kill, together. The error is that of one that did not come to its end.
 func (e *EntryPoint) each(ctx context.Context, end func(ender, context.Context) error) error {
-	var all []ender
-	for _, p := range e.speaks.all() {
-		all = append(all, p)
+	all := e.speaks.all()
+	if e.speaks.relay != nil {
+		all = append(all, e.speaks.relay)
 	}
 	if e.quic != nil {
 		all = append(all, e.quic.server)

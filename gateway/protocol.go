@@ -38,6 +38,7 @@ type Relay interface {
 	// decide: a whole ClientHello for its server name. One deadline bounds all that comes before a
 	// request; a Sniff that it ends fails.
 	Greeted(conn *listen.Conn, info *exchange.Conn) (Protocol, error)
+	ender
 }
 
 // protocols is what an entry point speaks. A connection comes to one of them by what it says, in this
@@ -66,7 +67,7 @@ type preface struct {
 }
 
 // all are all protocols, each once.
-func (p *protocols) all() (all []Protocol) {
+func (p *protocols) all() (all []ender) {
 	for _, s := range p.secure {
 		all = append(all, s)
 	}
@@ -76,8 +77,8 @@ func (p *protocols) all() (all []Protocol) {
 	return distinct(all)
 }
 
-func distinct(list []Protocol) (out []Protocol) {
-	seen := map[Protocol]bool{}
+func distinct(list []ender) (out []ender) {
+	seen := map[ender]bool{}
 	for _, p := range list {
 		if !seen[p] {
 			seen[p] = true

@@ -16,7 +16,7 @@ type TCPRouter struct {
 // TCPRouterTLS makes a router match TLS connections only.
 type TCPRouterTLS struct {
 	// Passthrough hands the encrypted stream on instead of terminating TLS.
-	Passthrough  bool     `json:"passthrough,omitempty"`
+	Passthrough  bool     `json:"passthrough"`
 	Options      string   `json:"options,omitempty"`
 	CertResolver string   `json:"certResolver,omitempty"`
 	Domains      []Domain `json:"domains,omitempty"`
@@ -78,18 +78,18 @@ func (p *ProxyProtocol) SetDefaults() { p.Version = 2 }
 // TCPServersTransport is how the gateway connects to the servers of a TCP load balancer.
 type TCPServersTransport struct {
 	DialTimeout   Duration `description:"To connect. 0 means no limit." json:"dialTimeout,omitempty"`
-	DialKeepAlive Duration `description:"The time between two keep-alive probes." json:"dialKeepAlive,omitempty"`
-	// TerminationDelay is how long one direction outlives the other.
-	TerminationDelay Duration       `description:"How long one direction outlives the other." json:"terminationDelay,omitempty"`
+	DialKeepAlive Duration `description:"The time between two keep-alive probes. 0 means 15s, negative none." json:"dialKeepAlive,omitempty"`
+	// TerminationDelay is how long one direction may make no progress once the other has ended.
+	TerminationDelay Duration       `description:"How long one direction may make no progress once the other has ended. Negative means for ever. In Traefik all must end in that time." json:"terminationDelay,omitempty"`
 	ProxyProtocol    *ProxyProtocol `description:"Announce clients by a PROXY header." json:"proxyProtocol,omitempty" file:"allowEmpty"`
 	TLS              *TLSClient     `description:"TLS to servers." json:"tls,omitempty"`
 }
 
-// SetDefaults sets dial 30 s, keep-alive 15 s, termination 100 ms.
+// SetDefaults sets dial 30 s, keep-alive 15 s, termination 10 s.
 func (t *TCPServersTransport) SetDefaults() {
 	t.DialTimeout = Duration(30 * time.Second)
 	t.DialKeepAlive = Duration(15 * time.Second)
-	t.TerminationDelay = Duration(100 * time.Millisecond)
+	t.TerminationDelay = Duration(10 * time.Second)
 }
 
 // TLSClient is the TLS client of a TCP servers transport.

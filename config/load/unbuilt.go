@@ -19,12 +19,6 @@ type Unbuilt struct {
 var unbuiltDynamic = []Unbuilt{
 	{"http.routers.*.parentRefs", "nested routers"},
 	{"http.serversTransports.*.spiffe", "SPIFFE identities"},
-	{"tcp.routers.*", "TCP routing"},
-	{"tcp.services.*", "TCP routing"},
-	{"tcp.middlewares.*", "TCP routing"},
-	{"tcp.serversTransports.*", "TCP routing"},
-	{"udp.routers.*", "UDP routing"},
-	{"udp.services.*", "UDP routing"},
 }
 
 // TakeUnbuilt takes every key out of t that a row names and reports those that are not off. base is

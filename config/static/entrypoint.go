@@ -20,6 +20,7 @@ type EntryPoint struct {
 	HTTP             HTTP             `description:"What holds for HTTP requests." json:"http"`
 	HTTP2            HTTP2            `description:"HTTP/2." json:"http2"`
 	HTTP3            *HTTP3           `description:"Speak HTTP/3 too, on the UDP port of the same number, and say so in Alt-Svc on responses over TLS. http3: {} turns it on." json:"http3,omitempty" file:"allowEmpty"`
+	TCP              TCP              `description:"What holds for connections of TCP routers." json:"tcp" ours:"true"`
 	UDP              UDP              `description:"What holds for a /udp address." json:"udp"`
 	Observability    Observability    `description:"What is recorded of the entry point's routers, unless they say otherwise." json:"observability"`
 }
@@ -30,7 +31,8 @@ func (e *EntryPoint) SetDefaults() {
 	e.Transport.SetDefaults()
 	e.HTTP.SetDefaults()
 	e.HTTP2 = HTTP2{MaxConcurrentStreams: 100, MaxDecoderHeaderTableSize: 4096, MaxEncoderHeaderTableSize: 4096}
-	e.UDP.Timeout = Duration(3 * time.Second)
+	e.TCP.IdleTimeout = Duration(time.Hour)
+	e.UDP = UDP{Timeout: Duration(3 * time.Second), MaxSessions: 65536, MaxSessionsPerClient: 1024}
 	e.Observability = Observability{AccessLogs: true, Metrics: true, Tracing: true, TraceVerbosity: "minimal"}
 }
 
@@ -114,9 +116,16 @@ type HTTP3 struct {
 	AdvertisedPort int `description:"The port announced in Alt-Svc: the one that clients reach from outside. 0 means the entry point's." json:"advertisedPort"`
 }
 
+// TCP is what holds for connections of TCP routers.
+type TCP struct {
+	IdleTimeout Duration `description:"How long a connection of a TCP router may move nothing, either way. 0 means for ever." json:"idleTimeout" ours:"true"`
+}
+
 // UDP is what holds for a /udp entry point.
 type UDP struct {
-	Timeout Duration `description:"How long a session may be idle." json:"timeout"`
+	Timeout              Duration `description:"How long a session may be idle." json:"timeout"`
+	MaxSessions          int      `description:"Sessions at a time; datagrams of others are dropped. 0 means no cap." json:"maxSessions" ours:"true"`
+	MaxSessionsPerClient int      `description:"Sessions at a time of one client address (for IPv6, of one /64). 0 means no cap." json:"maxSessionsPerClient" ours:"true"`
 }
 
 // Observability is what is recorded of an entry point's routers.

@@ -6,7 +6,6 @@ import "github.com/pergola-mesh/pergola/config/load"
 // its feature comes.
 var unbuilt = []load.Unbuilt{
 	{Key: "entryPoints.*.forwardedHeaders.connection", Feature: "Connection headers for middlewares"},
-	{Key: "entryPoints.*.udp", Feature: "UDP entry points"},
 	{Key: "providers.consulCatalog", Feature: "the Consul catalogue provider"},
 	{Key: "providers.consul", Feature: "the Consul key-value provider"},
 	{Key: "providers.kubernetesIngress", Feature: "the Kubernetes Ingress provider"},
@@ -25,7 +24,6 @@ var unbuilt = []load.Unbuilt{
 	{Key: "providers.zooKeeper", Feature: "the ZooKeeper provider"},
 	{Key: "providers.plugin", Feature: "plugin providers"},
 	{Key: "serversTransport.spiffe", Feature: "SPIFFE identities"},
-	{Key: "tcpServersTransport", Feature: "TCP routing"},
 	{Key: "metrics.otlp", Feature: "OpenTelemetry metrics"},
 	{Key: "metrics.datadog", Feature: "Datadog metrics"},
 	{Key: "metrics.statsD", Feature: "StatsD metrics"},

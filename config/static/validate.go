@@ -49,7 +49,7 @@ func (l *Loaded) oneOf(key, value string, allowed ...string) {
 }
 
 // mayBeNegative are the numbers below zero that mean something.
-var mayBeNegative = regexp.MustCompile(`(?i)^serversTransport\.maxIdleConnsPerHost$|\.redirections\.entryPoint\.priority$`)
+var mayBeNegative = regexp.MustCompile(`(?i)^serversTransport\.maxIdleConnsPerHost$|^tcpServersTransport\.(terminationDelay|dialKeepAlive)$|\.redirections\.entryPoint\.priority$`)
 
 func (l *Loaded) negatives() {
 	for _, k := range load.Values(l.Config) {

@@ -16,6 +16,7 @@ import (
 	"github.com/pergola-mesh/pergola/proxy/exchange/httpadapter"
 	"github.com/pergola-mesh/pergola/proxy/snapshot"
 	"github.com/pergola-mesh/pergola/proxy/upstream"
+	"github.com/pergola-mesh/pergola/proxy/upstream/layer4"
 	"github.com/pergola-mesh/pergola/telemetry"
 )
 
@@ -24,6 +25,7 @@ import (
 type core struct {
 	metrics *telemetry.Metrics
 	servers *upstream.Registry
+	streams *layer4.Registry
 	builder *snapshot.Builder
 	live    *snapshot.Live
 	first   snapshot.Report // of the gateway's own objects
@@ -48,6 +50,7 @@ func newCoreWith(c *static.Configuration, logger *slog.Logger, p upstream.Pools)
 		return nil, err
 	}
 	k.servers = upstream.NewRegistry(upstream.Options{Pools: p, Scopes: k.metrics, Logger: logger})
+	k.streams = layer4.NewRegistry(layer4.Options{Logger: logger})
 	k.builder, k.first = snapshot.NewBuilder(snapshot.Options{
 		EntryPoints:    c.EntryPoints,
 		Precedence:     c.Providers.Precedence,
@@ -56,6 +59,8 @@ func newCoreWith(c *static.Configuration, logger *slog.Logger, p upstream.Pools)
 		Transport:      &c.ServersTransport,
 		Resolvers:      slices.Sorted(maps.Keys(c.CertificatesResolvers)),
 		Upstreams:      k.servers,
+		TCPTransport:   c.TCPServersTransport,
+		Layer4:         k.streams,
 		Identity:       &k.identity,
 		Routers:        k.metrics,
 		LogInternals:   c.AccessLog != nil && c.AccessLog.AddInternals,

@@ -178,6 +178,7 @@ func (p *process) options(logger *slog.Logger) gateway.Options {
 			return func(*exchange.Conn) *tls.Config { return config }
 		},
 		QUIC:    func(name string) *tls.Config { return p.core.live.ConfigFor(name, h3.Protocol) },
+		Relay:   p.relay,
 		Refused: m.Rejected,
 		Connections: func(name, protocol string) func(int) {
 			g := m.Connections(name, protocol)

@@ -8,6 +8,7 @@ import (
 	"github.com/pergola-mesh/pergola/config/dynamic"
 	"github.com/pergola-mesh/pergola/identity"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
+	"github.com/pergola-mesh/pergola/proxy/relay"
 	"github.com/pergola-mesh/pergola/proxy/route"
 	"github.com/pergola-mesh/pergola/proxy/upstream"
 )
@@ -17,8 +18,10 @@ type Builder struct {
 	options    Options
 	points     []point // by name in order
 	pointIndex map[string]int
-	defaults   []int           // of points
-	udp        map[string]bool // entry points for UDP
+	defaults   []int              // of points
+	udpPoints  []udpPoint         // by name in order
+	udpRoutes  []*relay.Route     // by entry point for UDP; nil for none
+	udpLosses  map[*node][]string // what routers are told that have to stand back
 
 	graph   graph
 	sources map[string]*source // by provider
@@ -35,7 +38,7 @@ type Builder struct {
 	// Of the update that is being applied:
 	update  int    // its number
 	edits   []edit // by table
-	retired []*service
+	retired []retiree
 	showing [kindCount]bool // which of shown changed
 	counts  Counts
 }
@@ -73,11 +76,12 @@ func (b *Builder) apply(provider string, changed []*node) (*Snapshot, Report) {
 		}
 	}
 	for i, n := range affected {
-		if n.kind == aRouter {
+		if n.kind == aRouter || n.kind == aTCPRouter {
 			b.place(n, was[i])
 		}
 	}
 	b.settle()
+	b.settleUDP()
 	if b.showing[aCertificate] || b.showing[aTLSStore] {
 		b.collectCertificates()
 	}
@@ -135,8 +139,8 @@ func (b *Builder) build(n *node) {
 		n.value = b.router(n, n.salvaged, nil)
 	}
 	b.graph.end(n)
-	if old, ok := was.value.(*service); ok {
-		if now, _ := n.value.(*service); now != old {
+	if old, ok := was.value.(retiree); ok {
+		if now, _ := n.value.(retiree); now != old {
 			b.retired = append(b.retired, old)
 		}
 	}
@@ -171,7 +175,22 @@ func (b *Builder) construct(n *node, config, was any) {
 		if s, err = b.newService(n, config); err == nil {
 			n.value = s
 		}
+	case *dynamic.TCPRouter:
+		before, _ := was.(*router)
+		n.value = b.tcpRouter(n, config, before)
+	case *dynamic.UDPRouter:
+		n.value = b.udpRouter(n, config)
+	case *dynamic.TCPService:
+		n.value, err = orNil(b.newTCPService(n, config))
+	case *dynamic.UDPService:
+		n.value, err = orNil(b.newUDPService(n, config))
+	case *dynamic.TCPServersTransport:
+		n.value, err = orNil(b.newTCPTransport(config))
 	case *dynamic.Middleware:
+		if n.kind == aTCPMiddleware {
+			n.value, err = orNil(b.newGate(n, config))
+			break
+		}
 		var m exchange.Middleware
 		if m, err = b.newMiddleware(n, config); err == nil {
 			n.value = m
@@ -207,6 +226,17 @@ func (b *Builder) construct(n *node, config, was any) {
 		return
 	}
 	n.madeOf = config
+}
+
+// retiree is a value that is to be closed once nothing in force uses it.
+type retiree interface{ close() }
+
+// orNil is v, and no value at all when there is an error.
+func orNil[T any](v T, err error) (any, error) {
+	if err != nil {
+		return nil, err
+	}
+	return v, nil
 }
 
 // place puts a router that was built into the tables of its entry points, and takes it out of those it is

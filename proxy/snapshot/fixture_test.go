@@ -188,8 +188,13 @@ func dump(v *View) string {
 		}
 	})
 	each(v.Middlewares, func(name string, m *MiddlewareView) { object("middleware", name, m.State, "used by", m.UsedBy) })
-	each(v.TCPRouters, func(name string, r *TCPRouterView) { object("tcp router", name, r.State) })
-	each(v.UDPServices, func(name string, r *UDPServiceView) { object("udp service", name, r.State) })
+	each(v.TCPRouters, func(name string, r *TCPRouterView) {
+		object("tcp router", name, r.State, "on", r.Using, "priority", r.Priority)
+	})
+	each(v.TCPServices, func(name string, s *TCPServiceView) { object("tcp service", name, s.State, "used by", s.UsedBy) })
+	each(v.TCPMiddlewares, func(name string, m *MiddlewareView) { object("tcp middleware", name, m.State, "used by", m.UsedBy) })
+	each(v.UDPRouters, func(name string, r *UDPRouterView) { object("udp router", name, r.State, "on", r.Using) })
+	each(v.UDPServices, func(name string, s *UDPServiceView) { object("udp service", name, s.State, "used by", s.UsedBy) })
 	for _, p := range v.Problems {
 		fmt.Fprintf(&out, "problem %s\n", p)
 	}

@@ -22,7 +22,10 @@ func (n *node) before(update int) before {
 
 // sound reports whether nothing is wrong with what was built.
 func (n *node) sound() bool {
-	if r, ok := n.value.(*router); ok {
+	switch r := n.value.(type) {
+	case *router:
+		return r.sound
+	case *udpRouter:
 		return r.sound
 	}
 	return n.err == nil
@@ -39,7 +42,7 @@ func (b *Builder) keep(n *node, was before) bool {
 	failed, value, err, circle := n.shown, n.value, n.err, n.circle
 	n.shown = &object{config: n.good, unread: failed.unread}
 	n.value, n.err, n.circle = nil, nil, ""
-	if was.steady && was.value != nil && n.madeOf == n.good && n.kind != aRouter {
+	if was.steady && was.value != nil && n.madeOf == n.good && !routes(n.kind) {
 		b.reuse(n, was)
 	} else {
 		b.construct(n, n.good, was.value)
@@ -111,9 +114,17 @@ const maxLeft = 8
 
 // placed reports whether a value is a router with a place in some table.
 func placed(value any) bool {
-	r, ok := value.(*router)
-	return ok && len(r.points) > 0
+	switch r := value.(type) {
+	case *router:
+		return len(r.points) > 0
+	case *udpRouter:
+		return len(r.points) > 0
+	}
+	return false
 }
+
+// routes reports whether objects of a kind are routers.
+func routes(k kind) bool { return k == aRouter || k == aTCPRouter || k == aUDPRouter }
 
 // reuse leaves a node the value that it had, with its state.
 func (b *Builder) reuse(n *node, was before) {
@@ -121,7 +132,12 @@ func (b *Builder) reuse(n *node, was before) {
 		b.graph.depend(asked)
 	}
 	n.value = was.value
-	if s, ok := n.value.(*service); ok && s.core != nil {
+	switch s := n.value.(type) {
+	case *service:
+		if s.core != nil {
+			n.shown.status = s.core.Status
+		}
+	case *streamService:
 		n.shown.status = s.core.Status
 	}
 }

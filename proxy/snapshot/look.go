@@ -36,7 +36,7 @@ func (s *Snapshot) look() *View {
 	for _, service := range v.Services {
 		slices.Sort(service.UsedBy)
 	}
-	v.addForeign(s.foreign)
+	s.lookStreams(v)
 	return v
 }
 
@@ -57,32 +57,5 @@ func (s *Snapshot) use(v *View, router string, config *dynamic.Router, using []s
 	}
 	if service := v.Services[qualify(config.Service, provider)]; service != nil {
 		service.UsedBy = append(service.UsedBy, router)
-	}
-}
-
-// addForeign shows the objects of TCP and UDP.
-func (v *View) addForeign(all []foreign) {
-	v.TCPRouters, v.TCPServices = map[string]*TCPRouterView{}, map[string]*TCPServiceView{}
-	v.TCPMiddlewares = map[string]*MiddlewareView{}
-	v.UDPRouters, v.UDPServices = map[string]*UDPRouterView{}, map[string]*UDPServiceView{}
-	for _, f := range all {
-		state := State{Errors: f.errors, Status: Disabled}
-		switch f.section {
-		case "tcp.routers":
-			config, _ := f.config.(*dynamic.TCPRouter)
-			v.TCPRouters[f.name] = &TCPRouterView{TCPRouter: config, State: state}
-		case "tcp.services":
-			config, _ := f.config.(*dynamic.TCPService)
-			v.TCPServices[f.name] = &TCPServiceView{TCPService: config, State: state}
-		case "tcp.middlewares":
-			config, _ := f.config.(*dynamic.Middleware)
-			v.TCPMiddlewares[f.name] = &MiddlewareView{Middleware: config, State: state}
-		case "udp.routers":
-			config, _ := f.config.(*dynamic.UDPRouter)
-			v.UDPRouters[f.name] = &UDPRouterView{UDPRouter: config, State: state}
-		case "udp.services":
-			config, _ := f.config.(*dynamic.UDPService)
-			v.UDPServices[f.name] = &UDPServiceView{UDPService: config, State: state}
-		}
 	}
 }

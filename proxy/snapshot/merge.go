@@ -17,7 +17,6 @@ type source struct {
 	problems []dynamic.Problem
 	unread   map[id][]string // complaints about single objects
 	salvaged map[string]*dynamic.Router
-	foreign  []foreign
 	// certificates are the places of certificates by name.
 	certificates map[string]string
 }
@@ -56,6 +55,14 @@ func (b *Builder) merge(u dynamic.Update) []*node {
 		certificatesWas, _ := certificatesOf(s.config)
 		certificatesNow, places := certificatesOf(u.Config)
 		diff(&m, aCertificate, certificatesWas, certificatesNow)
+		tcpWas, tcpNow := tcpOf(s.config), tcpOf(u.Config)
+		diff(&m, aTCPRouter, tcpWas.Routers, tcpNow.Routers)
+		diff(&m, aTCPService, tcpWas.Services, tcpNow.Services)
+		diff(&m, aTCPMiddleware, tcpWas.Middlewares, tcpNow.Middlewares)
+		diff(&m, aTCPTransport, tcpWas.ServersTransports, tcpNow.ServersTransports)
+		udpWas, udpNow := udpOf(s.config), udpOf(u.Config)
+		diff(&m, aUDPRouter, udpWas.Routers, udpNow.Routers)
+		diff(&m, aUDPService, udpWas.Services, udpNow.Services)
 		s.config, s.certificates = u.Config, places
 	}
 	unread := map[id][]string{}
@@ -67,7 +74,6 @@ func (b *Builder) merge(u dynamic.Update) []*node {
 	m.complain(s.unread, unread)
 	m.salvage(s.salvaged, u.Salvaged)
 	s.places, s.problems, s.unread, s.salvaged = u.Places, u.Problems, unread, u.Salvaged
-	s.findForeign(u.Provider)
 	return slices.SortedFunc(maps.Keys(m.changed), func(a, b *node) int {
 		return cmp.Or(cmp.Compare(a.kind, b.kind), strings.Compare(a.name, b.name))
 	})
@@ -85,6 +91,20 @@ func tlsOf(c *dynamic.Configuration) *dynamic.TLSConfiguration {
 		return &dynamic.TLSConfiguration{}
 	}
 	return c.TLS
+}
+
+func tcpOf(c *dynamic.Configuration) *dynamic.TCPConfiguration {
+	if c == nil || c.TCP == nil {
+		return &dynamic.TCPConfiguration{}
+	}
+	return c.TCP
+}
+
+func udpOf(c *dynamic.Configuration) *dynamic.UDPConfiguration {
+	if c == nil || c.UDP == nil {
+		return &dynamic.UDPConfiguration{}
+	}
+	return c.UDP
 }
 
 // complaint is a provider's problem as it reads beside the object itself.

@@ -13,6 +13,12 @@ const (
 	aTLSOptions
 	aTLSStore
 	aCertificate
+	aTCPRouter
+	aTCPService
+	aTCPMiddleware
+	aTCPTransport
+	aUDPRouter
+	aUDPService
 	aFile
 	kindCount
 )
@@ -25,7 +31,13 @@ var kinds = [kindCount]struct{ name, section string }{
 	aTLSOptions: {"tls options", "tls.options"},
 	aTLSStore:   {"tls store", "tls.stores"},
 	// Certificates have no name of their own: see certificatesOf.
-	aCertificate: {"certificate", "tls.certificates"},
+	aCertificate:   {"certificate", "tls.certificates"},
+	aTCPRouter:     {"tcp router", "tcp.routers"},
+	aTCPService:    {"tcp service", "tcp.services"},
+	aTCPMiddleware: {"tcp middleware", "tcp.middlewares"},
+	aTCPTransport:  {"tcp serversTransport", "tcp.serversTransports"},
+	aUDPRouter:     {"udp router", "udp.routers"},
+	aUDPService:    {"udp service", "udp.services"},
 	// A file is no object: it is asked for by those that name it.
 	aFile: {"file", ""},
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/pergola-mesh/pergola/internal/files"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
 	"github.com/pergola-mesh/pergola/proxy/upstream"
+	"github.com/pergola-mesh/pergola/proxy/upstream/layer4"
 )
 
 // internal is the provider of the gateway's own objects.
@@ -35,10 +36,17 @@ type Options struct {
 	// the defaults.
 	Transport *dynamic.ServersTransport
 	Upstreams *upstream.Registry
+	// TCPTransport is how the servers of TCP services that name no serversTransport are connected to; nil
+	// stands for the defaults.
+	TCPTransport *dynamic.TCPServersTransport
+	// Layer4 makes the services of TCP and UDP; a new registry when nil.
+	Layer4 *layer4.Registry
 	// Identity holds the certificates that outlive configurations; a new store when nil.
 	Identity *identity.Store
 	// Routers gives routers their place in the metrics; nil gives them none.
 	Routers Routers
+	// Streams does the same for routers of TCP and UDP.
+	Streams Streams
 	// LogInternals and CountInternals keep access log and metrics for routers that lead to the gateway's
 	// own services.
 	LogInternals, CountInternals bool
@@ -56,12 +64,18 @@ type Routers interface {
 	Router(name, service string) exchange.Scope
 }
 
+// Streams makes the scopes of routers of TCP and UDP. The same names get the same scope.
+type Streams interface {
+	StreamRouter(name, service string) exchange.StreamScope
+}
+
 // point is an entry point as routers see it.
 type point struct {
 	name        string
 	middlewares []string
 	records     static.Observability
 	tls         *dynamic.RouterTLS // of routers that do not say; nil for none
+	acmeBypass  bool               // routers answer challenges
 }
 
 // teapot is noop@internal.
@@ -82,12 +96,14 @@ func NewBuilder(o Options) (*Builder, Report) {
 	if o.Identity == nil {
 		o.Identity = &identity.Store{}
 	}
+	if o.Layer4 == nil {
+		o.Layer4 = layer4.NewRegistry(layer4.Options{Logger: o.Logger})
+	}
 	b := &Builder{
 		options:    o,
 		graph:      graph{nodes: map[id]*node{}},
 		sources:    map[string]*source{},
 		pointIndex: map[string]int{},
-		udp:        map[string]bool{},
 		faulty:     map[*node]struct{}{},
 		kept:       map[*node]struct{}{},
 
@@ -112,12 +128,12 @@ func (b *Builder) addPoints(all map[string]*static.EntryPoint) {
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		e := all[name]
 		if e.Protocol() == "udp" {
-			b.udp[name] = true
+			b.udpPoints = append(b.udpPoints, udpPoint{name, e.Observability})
 			continue
 		}
 		b.pointIndex[name] = len(b.points)
 		b.bonds = append(b.bonds, newBonds(name))
-		b.points = append(b.points, point{name, e.HTTP.Middlewares, e.Observability, e.HTTP.TLS})
+		b.points = append(b.points, point{name, e.HTTP.Middlewares, e.Observability, e.HTTP.TLS, e.AllowACMEByPass})
 		asDefault = asDefault || e.AsDefault
 	}
 	for i, p := range b.points {
@@ -143,9 +159,16 @@ func (b *Builder) addInternal(o Options) {
 		transport = &dynamic.ServersTransport{}
 		transport.SetDefaults()
 	}
-	n := b.graph.node(id{aTransport, defaultTransport})
-	n.config, n.phase = transport, stale
-	b.build(n)
+	tcp := o.TCPTransport
+	if tcp == nil {
+		tcp = &dynamic.TCPServersTransport{}
+		tcp.SetDefaults()
+	}
+	for k, config := range map[kind]any{aTransport: transport, aTCPTransport: tcp} {
+		n := b.graph.node(id{k, defaultTransport})
+		n.config, n.phase = config, stale
+		b.build(n)
+	}
 }
 
 // defaultTransport is the name of the transport of services that name none.

@@ -20,14 +20,18 @@ type Report struct {
 	Kept int
 }
 
-// Counts counts objects by kind: those that have a name and serve requests.
+// Counts counts objects by kind: those that have a name and serve requests or streams.
 type Counts struct{ Routers, Services, Middlewares, ServersTransports int }
 
 // Total is the number of all objects.
 func (c Counts) Total() int { return c.Routers + c.Services + c.Middlewares + c.ServersTransports }
 
 func (c *Counts) add(k kind) {
-	counts := [kindCount]*int{aRouter: &c.Routers, aService: &c.Services, aMiddleware: &c.Middlewares, aTransport: &c.ServersTransports}
+	counts := [kindCount]*int{
+		aRouter: &c.Routers, aService: &c.Services, aMiddleware: &c.Middlewares, aTransport: &c.ServersTransports,
+		aTCPRouter: &c.Routers, aTCPService: &c.Services, aTCPMiddleware: &c.Middlewares, aTCPTransport: &c.ServersTransports,
+		aUDPRouter: &c.Routers, aUDPService: &c.Services,
+	}
 	if counts[k] != nil {
 		*counts[k]++
 	}
@@ -47,9 +51,6 @@ func (b *Builder) problems() []dynamic.Problem {
 	var all []dynamic.Problem
 	for _, s := range b.sources {
 		all = append(all, s.problems...)
-		for _, f := range s.foreign {
-			all = append(all, f.own...)
-		}
 	}
 	for n := range b.faulty {
 		for _, message := range n.shown.Errors[n.shown.unread:] {

@@ -45,7 +45,7 @@ func (b *Builder) router(n *node, config *dynamic.Router, was *router) *router {
 	} else {
 		r.rule, r.ruleErr = route.Parse(config.Rule)
 	}
-	points := b.pointsOf(config, state)
+	points := b.pointsOf(config.EntryPoints, state)
 	unservable := unservable(config, r.ruleErr)
 	for _, err := range unservable {
 		if message := err.Error(); !slices.Contains(state.Errors, message) { // the provider may have said so
@@ -127,18 +127,18 @@ func unservable(config *dynamic.Router, ruleErr error) (errs []error) {
 }
 
 // pointsOf gives the numbers of the entry points that a router is on.
-func (b *Builder) pointsOf(config *dynamic.Router, state *State) []int {
-	if len(config.EntryPoints) == 0 {
+func (b *Builder) pointsOf(names []string, state *State) []int {
+	if len(names) == 0 {
 		if len(b.defaults) == 0 {
 			state.Add("no entry point is a default one: name some in entryPoints", true)
 		}
 		return b.defaults
 	}
 	var points []int
-	for _, name := range config.EntryPoints {
+	for _, name := range names {
 		i, ok := b.pointIndex[name]
 		switch {
-		case !ok && b.udp[name]:
+		case !ok && b.udpIndex(name) >= 0:
 			state.Add(fmt.Sprintf("entry point %s is for UDP", name), false)
 		case !ok:
 			state.Add(fmt.Sprintf("entry point %s does not exist", name), false)

@@ -9,6 +9,7 @@ import (
 	"github.com/pergola-mesh/pergola/config/dynamic"
 	"github.com/pergola-mesh/pergola/identity"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
+	"github.com/pergola-mesh/pergola/proxy/relay"
 	"github.com/pergola-mesh/pergola/proxy/route"
 )
 
@@ -16,18 +17,19 @@ import (
 type Snapshot struct {
 	tables []*route.Table   // tablesOf each entry point, as in Builder.points
 	edges  []*identity.Edge // by entry point
+	udp    []*relay.Route   // by entry point for UDP, as in Builder.udpPoints; nil for none
 
 	configured *identity.Configured
 
-	options  *Options
-	points   []point
-	shown    [kindCount]map[string]*object
-	foreign  []foreign
-	problems []dynamic.Problem
-	view     func() *View
+	options   *Options
+	points    []point
+	udpPoints []udpPoint
+	shown     [kindCount]map[string]*object
+	problems  []dynamic.Problem
+	view      func() *View
 
 	// retired are the services that no longer take part. The builder's goroutine alone touches it.
-	retired []*service
+	retired []retiree
 }
 
 // object is what the View shows of a node. It does not change once the node is built.
@@ -45,7 +47,7 @@ type object struct {
 // newSnapshot makes the snapshot of a builder that has been told nothing.
 func newSnapshot(b *Builder) *Snapshot {
 	s := &Snapshot{options: &b.options, points: b.points, tables: make([]*route.Table, tablesOf*len(b.points)),
-		edges: b.edges(), configured: b.configured}
+		udpPoints: b.udpPoints, udp: make([]*relay.Route, len(b.udpPoints)), edges: b.edges(), configured: b.configured}
 	for i := range s.tables {
 		s.tables[i] = route.NewTable(nil)
 	}
@@ -59,16 +61,13 @@ func newSnapshot(b *Builder) *Snapshot {
 // next makes the snapshot after s, with what the builder changed.
 func (s *Snapshot) next(b *Builder, problems []dynamic.Problem) *Snapshot {
 	n := &Snapshot{
-		options: s.options, points: s.points, tables: slices.Clone(s.tables), edges: b.edges(), shown: s.shown, configured: b.configured,
-		problems: problems, retired: slices.Concat(s.retired, b.retired),
+		options: s.options, points: s.points, udpPoints: s.udpPoints, tables: slices.Clone(s.tables), edges: b.edges(), shown: s.shown,
+		configured: b.configured, problems: problems, retired: slices.Concat(s.retired, b.retired), udp: b.udpRoutes,
 	}
 	for i, e := range b.edits {
 		if len(e.remove)+len(e.put) > 0 {
 			n.tables[i] = s.tables[i].Update(e.remove, e.put)
 		}
-	}
-	for _, from := range b.sources {
-		n.foreign = append(n.foreign, from.foreign...)
 	}
 	for k, changed := range b.showing {
 		if changed {
@@ -101,10 +100,13 @@ func (s *Snapshot) Handler(entryPoint string) exchange.Handler {
 }
 
 // An entry point has a table of the routers that answer on plaintext and, behind it, one of those that
-// answer over TLS.
+// answer over TLS; then those of TCP.
 const (
 	plainTable = iota
 	tlsTable
+	// Those of connections without TLS, and of those that begin with a ClientHello.
+	tcpTable
+	tcpTLSTable
 	tablesOf
 )
 

@@ -269,9 +269,11 @@ func (b *Builder) want(n *node, asked *dynamic.RouterTLS, r *router) {
 // served, and the default one.
 func (s *Snapshot) Wanted() []identity.Wanted {
 	var all []identity.Wanted
-	for _, name := range slices.Sorted(maps.Keys(s.shown[aRouter])) {
-		if o := s.shown[aRouter][name]; o.Status != Disabled {
-			all = append(all, o.wanted...)
+	for _, k := range []kind{aRouter, aTCPRouter} {
+		for _, name := range slices.Sorted(maps.Keys(s.shown[k])) {
+			if o := s.shown[k][name]; o.Status != Disabled {
+				all = append(all, o.wanted...)
+			}
 		}
 	}
 	if s.configured != nil && len(s.configured.DefaultFor.Domains) > 0 {

@@ -13,9 +13,6 @@ import (
 // newTransport makes what servers are spoken to by. A file that cannot be read is an error: servers are
 // never trusted more than was asked for.
 func (b *Builder) newTransport(config *dynamic.ServersTransport) (*upstream.Transport, error) {
-	if config.Spiffe != nil {
-		return nil, errors.New("spiffe: this build does not have SPIFFE identities yet; remove it")
-	}
 	t := &upstream.Transport{MaxIdle: config.MaxIdleConnsPerHost, MaxConns: config.MaxConnsPerHost}
 	timeouts := config.ForwardingTimeouts
 	if timeouts == nil {
@@ -28,47 +25,55 @@ func (b *Builder) newTransport(config *dynamic.ServersTransport) (*upstream.Tran
 	t.PingAfter = time.Duration(timeouts.ReadIdleTimeout)
 	t.PingTimeout = time.Duration(timeouts.PingTimeout)
 	t.DisableHTTP2 = config.DisableHTTP2
-	t.TLS = upstream.TLS{
+	var err error
+	t.TLS, err = b.tlsClient(config)
+	return t, err
+}
+
+// tlsClient makes the TLS part of a transport.
+func (b *Builder) tlsClient(config *dynamic.ServersTransport) (t upstream.TLS, err error) {
+	if config.Spiffe != nil {
+		return t, errors.New("spiffe: this build does not have SPIFFE identities yet; remove it")
+	}
+	t = upstream.TLS{
 		ServerName: config.ServerName, InsecureSkipVerify: config.InsecureSkipVerify,
 		MinVersion: config.MinVersion, MaxVersion: config.MaxVersion, CipherSuites: config.CipherSuites,
 	}
 	for i, ca := range config.RootCAs {
 		text, err := b.pem(ca)
 		if err != nil {
-			return nil, fmt.Errorf("rootCAs[%d]: %w", i, err)
+			return t, fmt.Errorf("rootCAs[%d]: %w", i, err)
 		}
-		t.TLS.RootCAs = append(t.TLS.RootCAs, text)
+		t.RootCAs = append(t.RootCAs, text)
 	}
 	for i, c := range config.Certificates {
 		chain, err := b.pem(c.CertFile)
 		if err != nil {
-			return nil, fmt.Errorf("certificates[%d].certFile: %w", i, err)
+			return t, fmt.Errorf("certificates[%d].certFile: %w", i, err)
 		}
 		key, err := b.pem(c.KeyFile)
 		if err != nil {
-			return nil, fmt.Errorf("certificates[%d].keyFile: %w", i, err)
+			return t, fmt.Errorf("certificates[%d].keyFile: %w", i, err)
 		}
-		t.TLS.Certificates = append(t.TLS.Certificates, upstream.KeyPair{Certificate: chain, Key: key})
+		t.Certificates = append(t.Certificates, upstream.KeyPair{Certificate: chain, Key: key})
 	}
 	if config.PeerCertURI != "" {
-		t.TLS.PeerURIs = append(t.TLS.PeerURIs, config.PeerCertURI)
+		t.PeerURIs = append(t.PeerURIs, config.PeerCertURI)
 	}
 	for i, san := range config.PeerCertSANs {
 		switch {
 		case san.Value == "":
-			return nil, fmt.Errorf("peerCertSANs[%d]: value is missing", i)
+			return t, fmt.Errorf("peerCertSANs[%d]: value is missing", i)
 		case strings.EqualFold(san.Type, "URI"):
-			t.TLS.PeerURIs = append(t.TLS.PeerURIs, san.Value)
+			t.PeerURIs = append(t.PeerURIs, san.Value)
 		case strings.EqualFold(san.Type, "DNSName"):
-			t.TLS.PeerDNSNames = append(t.TLS.PeerDNSNames, san.Value)
+			t.PeerDNSNames = append(t.PeerDNSNames, san.Value)
 		default:
-			return nil, fmt.Errorf("peerCertSANs[%d]: type %q is not DNSName or URI", i, san.Type)
+			return t, fmt.Errorf("peerCertSANs[%d]: type %q is not DNSName or URI", i, san.Type)
 		}
 	}
-	if _, err := t.TLS.Config(); err != nil {
-		return nil, err
-	}
-	return t, nil
+	_, err = t.Config()
+	return t, err
 }
 
 // pem is PEM text as it was given, or that of the file that was named.

@@ -40,17 +40,17 @@ service two@code: disabled
 	a service is of one kind, not of loadBalancer and weighted; make one of each
 middleware kindless@code: disabled
 	the middleware has no kind: give it one, such as headers
-tcp router t@code: disabled
-	this build does not have TCP routing yet; remove it
+tcp router t@code: disabled, on [web], priority -1
+	the router has no service
 udp service u@code: disabled
-	this build does not have UDP routing yet; remove it
+	a service needs one of loadBalancer, weighted
 problem code: http.middlewares.kindless: the middleware has no kind: give it one, such as headers
 problem code: http.serversTransports.spiffe: spiffe: this build does not have SPIFFE identities yet; remove it
 problem code: http.services.none: a service needs one of loadBalancer, weighted, highestRandomWeight, mirroring, failover
 problem code: http.services.two: a service is of one kind, not of loadBalancer and weighted; make one of each
-problem code: tcp.routers.t: this build does not have TCP routing yet; remove it
+problem code: tcp.routers.t: the router has no service
 problem code: tls.certificates[0]: certFile: open a.pem: no such file or directory
-problem code: udp.services.u: this build does not have UDP routing yet; remove it
+problem code: udp.services.u: a service needs one of loadBalancer, weighted
 `, "\n")
 	if got := dump(v); got != want {
 		t.Errorf("the view is\n%s\nwant\n%s", got, want)
