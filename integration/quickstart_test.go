@@ -17,7 +17,14 @@ import (
 	"github.com/pergola-mesh/pergola/integration/harness"
 )
 
-// TestQuickstart does what the README's quickstart says, command by command, in a copy of the tree.
+// demoPorts are those of the quickstart, and demoFiles where they are written beside the README.
+var (
+	demoPorts = []string{"8000", "8080", "9101", "9102"}
+	demoFiles = []string{"traefik.toml", "docs/examples/quickstart/routes.yaml", "integration/tools/run-demo"}
+)
+
+// TestQuickstart does what the README's quickstart says, command by command, in a copy of the tree. On a
+// machine where one of its ports is taken the copy, and the commands, get others.
 func TestQuickstart(t *testing.T) {
 	root, err := harness.Root()
 	if err != nil {
@@ -28,6 +35,7 @@ func TestQuickstart(t *testing.T) {
 		t.Fatalf("the quickstart has blocks %q: the first must be make run, the others are commands to try", blocks)
 	}
 	tree := copyTree(t, root)
+	ports := choosePorts(t, tree)
 	var log bytes.Buffer
 	run := exec.Command("make", "run")
 	run.Dir = tree
@@ -48,11 +56,12 @@ func TestQuickstart(t *testing.T) {
 			t.Logf("make run:\n%s", &log)
 		}
 	})
-	awaitRunning(t, exited)
+	web := "http://127.0.0.1:" + ports("8000")
+	awaitRunning(t, web, exited)
 
 	for _, block := range blocks[1:] {
 		for line := range strings.Lines(block) {
-			output := shell(t, tree, strings.TrimSpace(line))
+			output := shell(t, tree, ports(strings.TrimSpace(line)))
 			t.Logf("%s%.300s", line, output)
 			if strings.HasPrefix(line, "curl") && len(output) == 0 {
 				t.Errorf("%s printed nothing", line)
@@ -60,18 +69,56 @@ func TestQuickstart(t *testing.T) {
 		}
 	}
 	harness.Eventually(t, "the edited route to apply", func() bool {
-		return strings.Contains(shell(t, tree, "curl http://127.0.0.1:8000/api-demo/headers"), "hello again")
+		return strings.Contains(shell(t, tree, "curl "+web+"/api-demo/headers"), "hello again")
 	})
 
 	// Ctrl-C reaches the whole group.
 	syscall.Kill(-run.Process.Pid, syscall.SIGINT)
 	harness.Within(t, harness.Patience, "the end after Ctrl-C", exited)
-	for _, port := range []string{"8000", "8080", "9101", "9102"} {
+	for _, port := range demoPorts {
+		port = ports(port)
 		if conn, err := net.Dial("tcp", "127.0.0.1:"+port); err == nil {
 			conn.Close()
 			t.Errorf("something still listens on port %s after Ctrl-C", port)
 		}
 	}
+}
+
+// choosePorts returns what to replace the quickstart's ports by in a text, and does so in the tree.
+func choosePorts(t *testing.T, tree string) func(string) string {
+	t.Helper()
+	var pairs []string
+	taken := false
+	for _, port := range demoPorts {
+		_, free, _ := net.SplitHostPort(harness.FreeAddress(t))
+		pairs = append(pairs, port, free)
+		if listener, err := net.Listen("tcp", "127.0.0.1:"+port); err != nil {
+			t.Logf("port %s cannot be had: %v", port, err)
+			taken = true
+		} else {
+			listener.Close()
+		}
+	}
+	if !taken {
+		return func(text string) string { return text }
+	}
+	t.Logf("the quickstart's ports are replaced: %q", pairs)
+	replace := strings.NewReplacer(pairs...).Replace
+	for _, name := range demoFiles {
+		path := filepath.Join(tree, name)
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		info, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(replace(string(text))), info.Mode()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return replace
 }
 
 // quickstart returns the shell blocks of the README's section of that name.
@@ -120,7 +167,7 @@ func copyTree(t *testing.T, root string) string {
 }
 
 // awaitRunning gives make run the time that a build takes.
-func awaitRunning(t *testing.T, exited <-chan struct{}) {
+func awaitRunning(t *testing.T, web string, exited <-chan struct{}) {
 	t.Helper()
 	deadline := time.After(5 * time.Minute)
 	poll := time.NewTicker(50 * time.Millisecond)
@@ -130,10 +177,10 @@ func awaitRunning(t *testing.T, exited <-chan struct{}) {
 		case <-exited:
 			t.Fatal("make run ended")
 		case <-deadline:
-			t.Fatal("no answer on 127.0.0.1:8000 after five minutes")
+			t.Fatalf("no answer on %s after five minutes", web)
 		case <-poll.C:
 		}
-		if response, err := http.Get("http://127.0.0.1:8000/"); err == nil {
+		if response, err := http.Get(web + "/"); err == nil {
 			response.Body.Close()
 			if response.StatusCode == 200 {
 				return
