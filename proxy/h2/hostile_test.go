@@ -21,7 +21,7 @@ import (
 // raw is a server that sends frames as a test says. It has one script for each connection, the last for
 // all further ones.
 type raw struct {
-	t       *testing.T
+	t       testing.TB
 	scripts []func(c *rawConn)
 	mu      sync.Mutex
 	conns   int
@@ -30,7 +30,7 @@ type raw struct {
 
 // rawConn is the server's end of a connection.
 type rawConn struct {
-	t    *testing.T
+	t    testing.TB
 	net  net.Conn
 	enc  *hpack.Encoder
 	buf  []byte
@@ -38,7 +38,7 @@ type rawConn struct {
 	seen []string // what came, in short
 }
 
-func newRaw(t *testing.T, scripts ...func(c *rawConn)) *raw {
+func newRaw(t testing.TB, scripts ...func(c *rawConn)) *raw {
 	s := &raw{t: t, scripts: scripts}
 	t.Cleanup(s.all.Wait)
 	return s
@@ -171,8 +171,8 @@ func TestBadServers(t *testing.T) {
 		keeps  bool // and the connection
 	}{
 		{name: "HTTP/1.1", script: func(c *rawConn) { c.send([]byte("HTTP/1.1 400 Bad Request\r\n\r\n")); c.drain() }, kind: exchange.UpstreamProtocol, says: "use http://"},
-		{name: "nothing", script: func(c *rawConn) { c.until(frame.Headers) }, kind: exchange.UpstreamReset},
-		{name: "no settings", script: func(c *rawConn) { c.until(frame.Headers); c.send(c.head(1, 200, true)); c.drain() }, kind: exchange.UpstreamProtocol, says: "preface"},
+		{name: "nothing", script: func(c *rawConn) { c.read() }, kind: exchange.UpstreamReset},
+		{name: "no settings", script: func(c *rawConn) { c.send(c.head(1, 200, true)); c.drain() }, kind: exchange.UpstreamProtocol, says: "preface"},
 		{name: "push", script: answering(func(c *rawConn, s uint32) []byte { return raw(5, frame.PushPromise, 4, s, "\x00\x00\x00\x02\x88") }), kind: exchange.UpstreamProtocol, says: "push_promise"},
 		{name: "push allowed", script: func(c *rawConn) {
 			c.greet(frame.Setting{ID: frame.EnablePush, Value: 1})

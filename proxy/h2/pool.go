@@ -210,19 +210,11 @@ func (p *Pool) begin() *dialing {
 		if p.config.DialTimeout > 0 {
 			ctx, cancel = context.WithTimeoutCause(ctx, p.config.DialTimeout, exchange.DialTimeout)
 		}
-		c, err := p.config.Dial(ctx)
-		if err != nil {
-			kind := listen.DialKind(err)
-			if cause := context.Cause(ctx); cause != nil {
-				kind = exchange.KindOf(cause)
-			}
-			d.err = kind.With(err)
-			p.count.Add(-1)
-		}
+		u, err := p.connect(ctx)
 		cancel()
 		p.mu.Lock()
-		if err == nil {
-			p.add(newUpConn(p, c))
+		if d.err = err; err == nil {
+			p.add(u)
 		}
 		for i := range p.dials {
 			if p.dials[i] == d {
@@ -231,10 +223,53 @@ func (p *Pool) begin() *dialing {
 			}
 		}
 		p.mu.Unlock()
+		if err == nil {
+			p.settle(u)
+		}
 		close(d.done)
 	}()
 	return d
 }
+
+// settle takes u out again if it has ended, or the server has left, meanwhile.
+func (p *Pool) settle(u *upConn) {
+	u.mu.Lock()
+	gone := !u.kept || u.over != nil
+	if p.closed.Load() {
+		u.kept = false // it is for who waits for it, and nobody else
+	}
+	u.mu.Unlock()
+	if gone {
+		p.remove(u)
+	}
+}
+
+// connect makes a connection and waits until the server has said how it is to be used: what it does not
+// allow is then not tried.
+func (p *Pool) connect(ctx context.Context) (*upConn, error) {
+	c, err := p.config.Dial(ctx)
+	if err != nil {
+		p.count.Add(-1)
+		if cause := context.Cause(ctx); cause != nil {
+			return nil, exchange.KindOf(cause).With(err)
+		}
+		return nil, listen.DialKind(err).With(err)
+	}
+	u := newUpConn(p, c)
+	ctx, cancel := context.WithTimeoutCause(ctx, maxGreeting, exchange.DialTimeout)
+	defer cancel()
+	select {
+	case <-u.greeting:
+	case <-ctx.Done():
+		u.kill(exchange.KindOf(context.Cause(ctx)).Withf("the server did not begin to speak HTTP/2 in time"))
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u, u.over
+}
+
+// maxGreeting is how long a server may take to send its SETTINGS.
+const maxGreeting = 30 * time.Second
 
 // wait waits until the connection is made, or x's client gives up.
 func (d *dialing) wait(x *exchange.Exchange) error {
@@ -261,9 +296,6 @@ func (g gaveUp) Cancel(reason error) { g <- reason }
 func (p *Pool) add(u *upConn) {
 	conns := append((*p.conns.Load())[:len(*p.conns.Load()):len(*p.conns.Load())], u)
 	p.conns.Store(&conns)
-	if p.closed.Load() {
-		u.kept = false
-	}
 }
 
 // remove makes u one that takes no more requests.

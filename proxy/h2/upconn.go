@@ -33,7 +33,9 @@ type upConn struct {
 	ticket *sweep.Ticket
 	load   atomic.Int32 // requests under way or about to be
 	limit  atomic.Int32 // how many may be
-	read   atomic.Int64 // when something was last read
+	// greeting is closed once the server's SETTINGS have come, or never will.
+	greeting chan struct{}
+	read     atomic.Int64 // when something was last read
 
 	// Of the goroutine that reads.
 	in      *inBuffer // nil while nothing is unread
@@ -71,7 +73,7 @@ type upConn struct {
 
 var errRetired = errors.New("the connection is not kept")
 
-// newUpConn begins a connection. With the pool's lock.
+// newUpConn begins a connection.
 func newUpConn(p *Pool, c net.Conn) *upConn {
 	u := &upConn{
 		pool: p, io: listen.NewConn(c, nil), kept: true, next: 1, streams: map[uint32]*call{},
@@ -81,12 +83,15 @@ func newUpConn(p *Pool, c net.Conn) *upConn {
 	}
 	u.quiet.L = &u.mu
 	u.limit.Store(assumed)
+	u.greeting = make(chan struct{})
 	u.read.Store(p.now.Load())
 	u.out = append(u.out, frame.Preface...)
 	u.out = frame.AppendSettings(u.out, frame.Setting{ID: frame.EnablePush, Value: 0},
 		frame.Setting{ID: frame.MaxHeaderListSize, Value: uint32(fields.ResponseLimits.HeaderBytes)})
 	u.out = frame.AppendWindowUpdate(u.out, 0, upConnWindow-frame.InitialWindow)
 	u.ticket = poolSweeper.Add(u)
+	u.flushing = true
+	go u.flush(false)
 	go u.serve()
 	return u
 }

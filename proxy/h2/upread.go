@@ -58,6 +58,10 @@ func (u *upConn) lost(err error) {
 		}
 		u.over = err
 	}
+	if !u.greeted {
+		u.greeted = true
+		close(u.greeting)
+	}
 	u.limit.Store(0)
 	u.kept = false
 	for _, k := range u.streams {
@@ -163,6 +167,7 @@ func (u *upConn) handle(f *frame.Frame, bad *frame.Error) *frame.Error {
 			return ruleGreeting
 		}
 		u.greeted = true
+		defer close(u.greeting) // once the settings are taken
 	}
 	switch f.Type {
 	case frame.Data:
