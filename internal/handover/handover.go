@@ -24,13 +24,20 @@ type Sockets struct {
 	given map[key]*os.File // not yet asked for
 	named map[string][]*os.File
 	open  map[key]filer
+	tag   Tag   // of this process; zero until it is needed
+	older []Tag // of the processes before it
+	quic  map[key]*QUICConn
+	begun chan struct{} // closed once the predecessor reads no more; nil without one
 }
 
 // key is what a socket was asked for as, not where it is bound: that is the same for ":80" in any process.
 type key struct {
-	Network string `json:"network"` // "tcp" or "udp"
+	Network string `json:"network"` // "tcp" or "udp"; or quicNetwork
 	Address string `json:"address"` // as configured
 }
+
+// quicNetwork is that of the way back to the process before this one, for the packets of its connections.
+const quicNetwork = "quic"
 
 // filer is a socket of package net.
 type filer interface{ File() (*os.File, error) }
@@ -93,7 +100,9 @@ func (s *Sockets) CloseUnused() (addresses []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for k, f := range s.given {
-		addresses = append(addresses, k.Network+" "+k.Address)
+		if k.Network != quicNetwork {
+			addresses = append(addresses, k.Network+" "+k.Address)
+		}
 		f.Close()
 	}
 	for name, files := range s.named {

@@ -119,7 +119,18 @@ func (v *Server) hand(c *net.UnixConn) error {
 			f.Close()
 		}
 	}()
-	m, err := json.Marshal(manifest{PID: os.Getpid(), Sockets: keys})
+	near, more, far, err := v.sockets.pairs()
+	keys, files = append(keys, more...), append(files, far...)
+	if err != nil {
+		return err
+	}
+	given := false
+	defer func() {
+		if !given {
+			closePairs(near)
+		}
+	}()
+	m, err := json.Marshal(manifest{PID: os.Getpid(), Sockets: keys, Tags: v.sockets.tags()})
 	if err != nil {
 		return err
 	}
@@ -135,7 +146,7 @@ func (v *Server) hand(c *net.UnixConn) error {
 		return fmt.Errorf("the successor did not get ready: %w", orEOF(err))
 	}
 	c.SetDeadline(time.Now().Add(patience))
-	if !v.replace() {
+	if given = v.replace(near); !given {
 		_, err = io.WriteString(c, late)
 		return err
 	}
@@ -153,13 +164,16 @@ func (v *Server) isReplaced() bool {
 }
 
 // replace calls stop, for the first successor that is ready.
-func (v *Server) replace() bool {
+func (v *Server) replace(near []pair) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.replaced {
 		return false
 	}
 	v.replaced = true
+	for _, p := range near {
+		p.conn.giveAway(p.near)
+	}
 	v.stop()
 	return true
 }

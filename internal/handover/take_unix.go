@@ -33,15 +33,17 @@ const patience = 10 * time.Second
 
 // manifest is what the running process tells of itself.
 type manifest struct {
-	PID     int   `json:"pid"`
-	Sockets []key `json:"sockets"`
+	PID     int      `json:"pid"`
+	Sockets []key    `json:"sockets"`
+	Tags    []string `json:"tags"` // Tag of its QUIC connections, and of those of the processes before it
 }
 
 // Predecessor is the process whose sockets were taken. It serves on until Ready.
 type Predecessor struct {
-	PID  int
-	conn *net.UnixConn
-	in   *bufio.Reader
+	PID   int
+	conn  *net.UnixConn
+	in    *bufio.Reader
+	begun chan struct{}
 }
 
 // Take fetches the sockets of the process that serves path into s. There being none is no error: both
@@ -105,9 +107,11 @@ func take(c *net.UnixConn, s *Sockets) (*Predecessor, error) {
 	for i, k := range m.Sockets {
 		s.given[k] = files[i]
 	}
+	s.begun = make(chan struct{})
 	s.mu.Unlock()
+	s.setOlder(m.Tags)
 	c.SetDeadline(time.Time{})
-	return &Predecessor{PID: m.PID, conn: c, in: bufio.NewReader(c)}, nil
+	return &Predecessor{PID: m.PID, conn: c, in: bufio.NewReader(c), begun: s.begun}, nil
 }
 
 // ErrLate is a successor that another has been faster than.
@@ -116,6 +120,7 @@ var ErrLate = errors.New("another process has taken over meanwhile")
 // Ready has the predecessor stop accepting. It returns once it has stopped. Serve the path next, and then
 // call Done.
 func (p *Predecessor) Ready() error {
+	defer close(p.begun) // whatever happens: somebody must read
 	p.conn.SetDeadline(time.Now().Add(patience))
 	if _, err := io.WriteString(p.conn, ready); err != nil {
 		return err

@@ -1,0 +1,150 @@
+package handover
+
+import (
+	"fmt"
+	"net"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"golang.org/x/net/ipv4"
+)
+
+// quicProcess is a process that notes the packets it gets.
+type quicProcess struct {
+	sockets Sockets
+	conn    *QUICConn
+	got     chan string // "payload from address"
+}
+
+func startQUIC(t *testing.T, path string) *quicProcess {
+	t.Helper()
+	p := &quicProcess{got: make(chan string, 1000)}
+	before, err := Take(path, &p.sockets)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.conn, err = p.sockets.ListenQUIC("web", ":443", func() (net.PacketConn, error) { return net.ListenPacket("udp", "127.0.0.1:0") })
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.conn.Close() })
+	go func() {
+		ms := make([]ipv4.Message, 8)
+		for i := range ms {
+			ms[i].Buffers, ms[i].OOB = [][]byte{make([]byte, 2000)}, make([]byte, 128)
+		}
+		for {
+			n, err := p.conn.ReadBatch(ms, 0)
+			if err != nil {
+				close(p.got)
+				return
+			}
+			for _, m := range ms[:n] {
+				p.got <- fmt.Sprintf("%s from %s", m.Buffers[0][len(m.Buffers[0][:m.N])-1:m.N], m.Addr)
+				for i := range ms {
+					ms[i].Buffers[0] = ms[i].Buffers[0][:2000]
+				}
+			}
+		}
+	}()
+	if before != nil {
+		if err := before.Ready(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	serve(t, path, &p.sockets, func() {})
+	if before != nil {
+		before.Done()
+	}
+	return p
+}
+
+func (p *quicProcess) want(t *testing.T, what string) {
+	t.Helper()
+	select {
+	case got := <-p.got:
+		if got != what {
+			t.Errorf("got %q, want %q", got, what)
+		}
+	case <-time.After(5 * time.Second):
+		t.Errorf("nothing came, want %q", what)
+	}
+}
+
+// packet is one of a connection of p, with a short or a long header; mark is its last byte.
+func (p *quicProcess) packet(long bool, mark byte) []byte {
+	tag := p.sockets.Tag()
+	head := []byte{0x40}
+	if long {
+		head = []byte{0xe0, 0, 0, 0, 1, 12}
+	}
+	return append(append(append(head, tag[:]...), "12345678"...), mark)
+}
+
+// Packets reach the process that has their connection, however often that was replaced; new ones reach
+// the last.
+func TestPacketsReachTheirProcess(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "restart.sock")
+	a := startQUIC(t, path)
+	client, err := net.DialUDP("udp", nil, a.conn.LocalAddr().(*net.UDPAddr))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	from := " from " + client.LocalAddr().String()
+	initial := []byte{0xc0, 0, 0, 0, 1, 8, 1, 2, 3, 4, 5, 6, 7, 8, 'n'}
+	send := func(packets ...[]byte) {
+		for _, p := range packets {
+			if _, err := client.Write(p); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	send(a.packet(false, 's'), initial)
+	a.want(t, "s"+from)
+	a.want(t, "n"+from)
+
+	b := startQUIC(t, path)
+	send(a.packet(false, 's'), a.packet(true, 'l'), b.packet(false, 'b'), initial, []byte{0x40}, []byte{0xc0, 0})
+	a.want(t, "s"+from)
+	a.want(t, "l"+from)
+	b.want(t, "b"+from)
+	b.want(t, "n"+from)
+	b.want(t, "\x40"+from)
+	b.want(t, "\x00"+from)
+
+	c := startQUIC(t, path)
+	send(a.packet(false, '1'), b.packet(true, '2'), c.packet(false, '3'), initial)
+	a.want(t, "1"+from)
+	b.want(t, "2"+from)
+	c.want(t, "3"+from)
+	c.want(t, "n"+from)
+
+	// All of them write.
+	buf := make([]byte, 10)
+	for i, p := range []*quicProcess{a, b, c} {
+		if _, err := p.conn.WriteTo([]byte{byte('0' + i)}, client.LocalAddr()); err != nil {
+			t.Fatal(err)
+		}
+		client.SetReadDeadline(time.Now().Add(5 * time.Second))
+		if n, err := client.Read(buf); err != nil || string(buf[:n]) != string(rune('0'+i)) {
+			t.Errorf("process %d: the client read %q, %v", i, buf[:n], err)
+		}
+	}
+
+	// When the first has ended its packets go to who would know of it, which resets the connection.
+	a.conn.Close()
+	for range a.got {
+	}
+	send(a.packet(false, 'x'), c.packet(false, '3'))
+	c.want(t, "3"+from)
+	b.want(t, "x"+from)
+
+	// A successor that dies leaves its predecessor to read for itself.
+	c.conn.Close()
+	for range c.got {
+	}
+	send(b.packet(false, '2'))
+	b.want(t, "2"+from)
+}
