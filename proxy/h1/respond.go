@@ -85,9 +85,9 @@ func (c *conn1) settle(x *exchange.Exchange) {
 		s.MaxAge > 0 && x.Record.Start-c.began > int64(s.MaxAge) {
 		c.closing = true
 	}
-	// A body that nobody has begun to read, and that is too long to drain or may never come: tell the
-	// client now that the connection ends.
-	if b := &c.ws.body; !c.leave.Load() || !b.touched.Load() && !b.short {
+	// A body that nobody has begun to read or is about to, and that is too long to drain or may never come:
+	// tell the client now that the connection ends.
+	if b := &c.ws.body; !c.leave.Load() || !b.touched.Load() && !b.short && !x.Record.Sent {
 		c.closing, c.lingering = true, true
 	}
 }
