@@ -9,13 +9,14 @@ import (
 	"time"
 
 	"github.com/pergola-mesh/pergola/identity"
+	"github.com/pergola-mesh/pergola/internal/handover"
 	"github.com/pergola-mesh/pergola/proxy/h3"
 )
 
 // quicServer is an entry point's HTTP/3: a UDP socket beside the TCP one.
 type quicServer struct {
 	server *h3.Server
-	socket *net.UDPConn
+	socket *handover.QUICConn
 	once   sync.Once
 	ended  chan struct{} // closed when the server has returned
 }
@@ -32,12 +33,10 @@ func (e *EntryPoint) bindQUIC(o Options) error {
 		return err
 	}
 	q.server.Handler = stack
-	pc, err := o.Sockets.ListenPacket(e.name, e.config.ListenAddress(), e.openUDP)
-	if err != nil {
+	if q.socket, err = o.Sockets.ListenQUIC(e.name, e.config.ListenAddress(), e.openUDP); err != nil {
 		return err
 	}
-	q.socket = pc.(*net.UDPConn)
-	if err := h3.RaiseBuffers(q.socket); err != nil {
+	if err := h3.RaiseBuffers(q.socket.UDPConn); err != nil {
 		e.logger.Warn("HTTP/3 may lose packets under load", "reason", err)
 	}
 	e.quic = q
@@ -65,7 +64,7 @@ func (e *EntryPoint) http3(o Options) *h3.Server {
 		TLS: o.QUIC(e.name), Limits: e.limits(), Timeouts: e.timeouts(),
 		Streams:     e.config.HTTP2.MaxConcurrentStreams,
 		MaxRequests: e.config.Transport.KeepAliveMaxRequests, MaxAge: time.Duration(e.config.Transport.KeepAliveMaxTime),
-		Gate: e.listener.Gate(), Connections: o.Connections(e.name, "UDP"),
+		Gate: e.listener.Gate(), Connections: o.Connections(e.name, "UDP"), Tag: o.Sockets.Tag(),
 		Session: func(ctx context.Context) (context.Context, any) { return identity.NewSession(ctx) },
 	}
 }

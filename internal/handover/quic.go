@@ -11,6 +11,9 @@ type Tag [4]byte
 
 // Tag is this process's.
 func (s *Sockets) Tag() Tag {
+	if s == nil {
+		s = new(Sockets)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.tagLocked()

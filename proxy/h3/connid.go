@@ -8,9 +8,9 @@ import (
 	"github.com/quic-go/quic-go"
 )
 
-// connectionIDs makes identifiers whose first byte is the process's generation; the rest is random.
+// connectionIDs makes identifiers that begin with the tag of the process; the rest is random.
 // RFC 9000 §5.1.
-type connectionIDs struct{ generation byte }
+type connectionIDs struct{ tag [4]byte }
 
 // ConnectionIDBytes is the length of every connection's identifiers.
 const ConnectionIDBytes = 12
@@ -18,8 +18,7 @@ const ConnectionIDBytes = 12
 // GenerateConnectionID is quic.ConnectionIDGenerator.
 func (g connectionIDs) GenerateConnectionID() (quic.ConnectionID, error) {
 	var id [ConnectionIDBytes]byte
-	rand.Read(id[1:])
-	id[0] = g.generation
+	rand.Read(id[copy(id[:], g.tag[:]):])
 	return quic.ConnectionIDFromBytes(id[:]), nil
 }
 

@@ -16,5 +16,6 @@ const (
 	verifyHandshakes = 64               // from so many on, addresses are verified first
 	deadPeer         = 60 * time.Second // a peer that says nothing for so long is gone
 	probePeer        = 20 * time.Second // so often is a silent one asked
+	handshakeGrace   = 3 * time.Second  // how long handshakes may go on that had begun before the end
 	drainStep        = time.Second      // between the two GOAWAY of a graceful end
 )

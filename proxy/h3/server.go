@@ -47,10 +47,10 @@ type Server struct {
 	Connections func(delta int)
 	// Refused is told of every message that was refused, by the name of its rule; may be nil.
 	Refused func(rule string)
-	// Generation is the first byte of every connection's identifiers: what sits in front of several
-	// processes on one address can send each packet to the one that knows its connection.
-	Generation byte
-	Logger     *slog.Logger
+	// Tag is what every connection's identifiers begin with: of several processes on one socket each packet
+	// can be sent to the one that knows its connection.
+	Tag    [4]byte
+	Logger *slog.Logger
 
 	sweeper    sweep.Sweeper
 	workers    workers.Pool
@@ -68,7 +68,7 @@ type Server struct {
 func (s *Server) Serve(pc net.PacketConn) error {
 	defer pc.Close()
 	t := &quic.Transport{
-		Conn: pc, ConnectionIDGenerator: connectionIDs{s.Generation}, StatelessResetKey: new(quic.StatelessResetKey),
+		Conn: pc, ConnectionIDGenerator: connectionIDs{s.Tag}, StatelessResetKey: new(quic.StatelessResetKey),
 		VerifySourceAddress: func(net.Addr) bool { return s.handshakes.Load() >= verifyHandshakes },
 		ConnContext:         s.begins,
 	}
@@ -105,12 +105,15 @@ func (s *Server) config() *quic.Config {
 	}
 }
 
-var errBusy = errors.New("too many handshakes")
+var errBusy = errors.New("too many handshakes, or none any more")
 
 // begins counts a handshake. What is asked for under a false address costs memory until it times out, so
 // there is a bound on it, and past a lower one clients must show that the address is theirs.
 // RFC 9000 §8.1.
 func (s *Server) begins(ctx context.Context, info *quic.ClientInfo) (context.Context, error) {
+	if s.draining.Load() {
+		return nil, errBusy
+	}
 	if s.handshakes.Load() >= maxHandshakes {
 		s.refused("h3_handshakes")
 		return nil, errBusy
@@ -180,15 +183,18 @@ func (s *Server) refused(rule string) {
 // Active is the number of connections being served.
 func (s *Server) Active() int { return int(s.active.Load()) }
 
-// Drain takes no more connections, tells those there are to ask for nothing more (GOAWAY), lets them
-// finish what they have asked for, and returns when none is left or ctx ends. What is left then is cut
-// by Kill. RFC 9114 §5.2.
+// Drain begins no more handshakes, but ends those it has begun, tells clients to ask for nothing more
+// (GOAWAY), lets them finish what they have asked for, and returns when none is left or ctx ends. What is
+// left then is cut by Kill. RFC 9114 §5.2.
 func (s *Server) Drain(ctx context.Context) error {
 	s.draining.Store(true)
+	enough, cancel := context.WithTimeout(ctx, handshakeGrace)
+	defer cancel()
+	await(enough, func() bool { return s.handshakes.Load() == 0 || s.killed.Load() })
 	if l := s.listener.Load(); l != nil {
 		l.Close()
 	}
-	return s.wait(ctx)
+	return await(ctx, func() bool { return s.active.Load() == 0 })
 }
 
 // Kill cuts every connection and waits for their goroutines.
@@ -197,10 +203,11 @@ func (s *Server) Kill(ctx context.Context) error {
 	return s.Drain(ctx)
 }
 
-func (s *Server) wait(ctx context.Context) error {
+// await returns once done reports true, or ctx ends.
+func await(ctx context.Context, done func() bool) error {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	for s.active.Load() > 0 {
+	for !done() {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
