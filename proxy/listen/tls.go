@@ -30,13 +30,17 @@ func (c *Conn) writeTLS(a, b []byte) error {
 		a, b = append(a, b...), nil
 	}
 	w := c.w
-	if c.in && len(b) == 0 && (len(a) <= shortRecord || len(a) <= longRecord && w.sent > boosted) {
+	long := w.sent > boosted
+	if !long {
+		w.sent += len(a) + len(b)
+	}
+	if c.in && len(b) == 0 && (len(a) <= shortRecord || long && len(a) <= longRecord) {
 		w.direct = true
 		_, err := c.tls.Write(a)
 		w.direct = false
 		return err
 	}
-	w.cork()
+	w.cork(c.in)
 	_, err := c.tls.Write(a)
 	if err == nil && len(b) > 0 {
 		_, err = c.tls.Write(b)
@@ -53,7 +57,7 @@ func (c *Conn) sendTLS(p []byte) error {
 		_, err := c.tls.Write(p)
 		return err
 	}
-	c.w.cork()
+	c.w.cork(false)
 	_, err := c.tls.Write(p)
 	if lost := c.w.uncork(); err == nil {
 		err = lost
@@ -61,11 +65,8 @@ func (c *Conn) sendTLS(p []byte) error {
 	return err
 }
 
-// writeRecord writes one record inside Loop, without a detour if the socket takes it.
+// writeRecord writes whole records inside Loop, without a detour if the socket takes it.
 func (c *Conn) writeRecord(p []byte) (int, error) {
-	if c.w.sent <= boosted {
-		c.w.sent += len(p)
-	}
 	n, err := rawWrite2(c.fd, p, nil)
 	if n == len(p) || err != nil && err != ErrWouldBlock {
 		return n, err
@@ -74,11 +75,22 @@ func (c *Conn) writeRecord(p []byte) (int, error) {
 	return n + m, err
 }
 
-// cork keeps records until uncork.
-func (w *wire) cork() {
+// cork keeps records until uncork. inside says that both are called inside Loop.
+func (w *wire) cork(inside bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.out = corkBuffers.Get().(*[]byte)
+	w.out, w.inside = corkBuffers.Get().(*[]byte), inside
+}
+
+// flush writes what has been kept. w.mu is held.
+func (w *wire) flush() (err error) {
+	if w.inside {
+		_, err = w.conn.writeRecord(*w.out)
+	} else {
+		_, err = w.conn.net.Write(*w.out)
+	}
+	*w.out = (*w.out)[:0]
+	return err
 }
 
 // uncork writes what has been kept.
@@ -86,9 +98,8 @@ func (w *wire) uncork() (err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if len(*w.out) > 0 {
-		_, err = w.conn.net.Write(*w.out)
+		err = w.flush()
 	}
-	*w.out = (*w.out)[:0]
 	corkBuffers.Put(w.out)
 	w.out = nil
 	return err

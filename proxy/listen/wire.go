@@ -32,10 +32,11 @@ type wire struct {
 	err    error // of fillFn
 
 	direct bool // the write under way comes from inside Loop
-	sent   int  // bytes of records, up to the size where crypto/tls makes them long
+	sent   int  // bytes of plaintext, up to where crypto/tls makes long records
 
-	mu  sync.Mutex // guards out
-	out *[]byte    // records that are kept to be written together; nil when they are not
+	mu     sync.Mutex // guards what follows
+	out    *[]byte    // records that are kept to be written together; nil when they are not
+	inside bool       // they are written inside Loop
 
 	leaving atomic.Bool // what is written now is a farewell
 	cut     atomic.Bool // writes were interrupted
@@ -170,10 +171,9 @@ func (w *wire) Write(p []byte) (int, error) {
 	}
 	*w.out = append(*w.out, p...)
 	if len(*w.out) >= corkSize {
-		if _, err := w.conn.net.Write(*w.out); err != nil {
+		if err := w.flush(); err != nil {
 			return 0, err
 		}
-		*w.out = (*w.out)[:0]
 	}
 	return len(p), nil
 }
