@@ -18,6 +18,7 @@ import (
 	errorpages "github.com/pergola-mesh/pergola/middlewares/errors"
 	"github.com/pergola-mesh/pergola/middlewares/grpcweb"
 	"github.com/pergola-mesh/pergola/middlewares/headers"
+	"github.com/pergola-mesh/pergola/middlewares/inflightreq"
 	"github.com/pergola-mesh/pergola/middlewares/ipallowlist"
 	"github.com/pergola-mesh/pergola/middlewares/redirectregex"
 	"github.com/pergola-mesh/pergola/middlewares/redirectscheme"
@@ -41,6 +42,7 @@ var catalogue = []kind{
 	addWith("errors", func(e Env, c errorpages.Config) (exchange.Middleware, error) { return errorpages.New(c, e.Service) }),
 	add("grpcWeb", grpcweb.New),
 	add("headers", headers.New),
+	add("inFlightReq", inflightreq.New),
 	add("ipAllowList", ipallowlist.New),
 	addWith("ipWhiteList", func(e Env, c ipallowlist.Config) (exchange.Middleware, error) {
 		e.Logger.Warn("ipWhiteList is the old name of ipAllowList: use that one")
@@ -57,7 +59,7 @@ var catalogue = []kind{
 
 // notBuilt are Traefik's kinds that this build does not have.
 var notBuilt = strings.Fields("buffering circuitBreaker " +
-	"forwardAuth inFlightReq passTLSClientCert plugin rateLimit")
+	"forwardAuth passTLSClientCert plugin rateLimit")
 
 // Env is what middlewares are built with.
 type Env struct {
