@@ -20,10 +20,10 @@ func (c *downConn) request(s *downStream, ends bool) *frame.Error {
 	s.life.Begin()
 	if err != nil {
 		rule := err.(*fields.Rule)
-		c.srv.refused(rule.Name)
 		if rule.Kind == exchange.BadRequest {
 			return c.malformed(s, rule)
 		}
+		c.srv.refused(rule.Name)
 		s.refusal = rule // the client is told why
 	}
 	s.ended = ends
@@ -82,10 +82,10 @@ func (c *downConn) fault(e *frame.Error) *frame.Error {
 	if !c.budget.spend(costFault) {
 		return ruleFlood
 	}
+	c.srv.refused(e.Rule)
 	if s := c.streams[e.Stream]; s != nil {
-		c.srv.refused(e.Rule)
 		s.drop(byUs, exchange.BadRequest.With(e))
-	} else {
+	} else if c.past.how(e.Stream) == notSeen {
 		c.past.add(e.Stream, byUs)
 	}
 	b := c.output()

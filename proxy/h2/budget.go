@@ -15,11 +15,11 @@ const (
 	budgetSeconds = 50 // a second brings so much
 
 	// What things cost, and what they earn.
-	costFrame   = 1 // a frame that carries nothing
-	costReset   = 1 // a stream that the client takes back, or that is one too many
-	costFault   = 5 // a stream that we had to refuse or reset: CVE-2025-8671
-	earnRequest = 3 // an answered request
-	earnFrame   = 2 // of data, and one more for every 4 KiB of it
+	costFrame   = 1   // a frame that carries nothing
+	costReset   = 1   // a stream that the client takes back, or that is one too many
+	costFault   = 5   // a stream that we had to refuse or reset: CVE-2025-8671
+	earnRequest = 3   // an answered request
+	earnBytes   = 512 // so many bytes of a response earn 1: leave to send a little at a time does not pay
 )
 
 // spend reports whether n can be afforded.

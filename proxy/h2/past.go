@@ -3,8 +3,8 @@ package h2
 // past remembers how the last streams ended: what still comes on them means different things.
 // RFC 9113 §5.1.
 type past struct {
-	streams [64]uint32
-	ends    [64]endedBy
+	streams [128]uint32
+	ends    [128]endedBy
 	n       uint8
 }
 

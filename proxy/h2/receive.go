@@ -45,13 +45,14 @@ func (c *downConn) handle(f *frame.Frame, bad *frame.Error) *frame.Error {
 	case frame.Settings:
 		return c.settings(f)
 	}
-	if !c.budget.spend(costFrame) {
+	if !(f.Type == frame.Ping && c.said) && !c.budget.spend(costFrame) {
 		return ruleFlood
 	}
 	if bad != nil {
 		return bad
 	}
 	if f.Type == frame.Ping && !f.IsAck() {
+		c.said = false
 		b := c.output()
 		b.p = frame.AppendPing(b.p, true, f.Opaque())
 	}

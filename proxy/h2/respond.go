@@ -179,6 +179,7 @@ func (s *downStream) head(end bool) error {
 		b.p = c.enc.Length(b.p, p.Length)
 	}
 	b.p = frame.EndHeaders(b.p, at, s.id, end, c.peerFrame)
+	c.said = true
 	if end {
 		s.complete = true
 	}
@@ -228,7 +229,8 @@ func (s *downStream) write(p []byte, end bool) error {
 		c.window -= n
 		s.sent++
 		s.x.Record.ResponseBytes += int64(n)
-		c.budget.earn(earnFrame + n>>12)
+		c.budget.earn(n / earnBytes)
+		c.said = true
 		if p = p[n:]; len(p) == 0 {
 			return nil
 		}

@@ -48,6 +48,7 @@ type downConn struct {
 	working    int                    // those whose goroutine has not ended, over or not: each holds a slot
 	past       past
 	budget     budget
+	said       bool // a part of a response was sent since the last ping: clients measure by such pings
 	enc        *hpack.Encoder
 	out        *outBuffer    // output that nobody is writing; nil for none
 	flushing   bool          // somebody is writing
@@ -154,7 +155,7 @@ func (c *downConn) woken(err error) phase {
 	}
 	c.io.Resume()
 	c.lost = nil
-	if len(c.streams) > 0 || c.working > 0 || c.in != nil || c.out != nil {
+	if len(c.streams) > 0 || c.working > 0 || c.in != nil || c.out != nil || c.flushing {
 		c.phase = serving
 		return serving
 	}
