@@ -176,7 +176,11 @@ func (b *Block) All() iter.Seq2[[]byte, []byte] {
 func (b *Block) Add(name, value []byte) { b.AddKind(KindOf(name), name, value) }
 
 // AddKind is Add of a field whose name was looked at before.
-func (b *Block) AddKind(k Kind, name, value []byte) { addField(b, k, name, value, !Plain(value)) }
+func (b *Block) AddKind(k Kind, name, value []byte) {
+	if b.over == nil { // or a few bytes would have us look at many
+		addField(b, k, name, value, !Plain(value))
+	}
+}
 
 // AddText is AddKind of text that is known to be without fault, such as a static table's.
 func (b *Block) AddText(k Kind, name, value string) { addField(b, k, name, value, false) }

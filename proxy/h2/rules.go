@@ -13,7 +13,8 @@ var (
 	ruleFlood      = breach(frame.EnhanceYourCalm, "flood") // over the budget
 	ruleGreeting   = breach(frame.ProtocolError, "preface") // other than the preface and then SETTINGS
 	ruleIdle       = breach(frame.ProtocolError, "stream_idle")
-	ruleSlow       = breach(frame.EnhanceYourCalm, "header_timeout")
+	ruleSlowBody   = breach(frame.EnhanceYourCalm, "body_timeout")
+	ruleSlowHead   = breach(frame.EnhanceYourCalm, "header_timeout")
 	ruleStalled    = breach(frame.EnhanceYourCalm, "write_timeout")
 	ruleStreamEven = breach(frame.ProtocolError, "stream_even")
 	ruleStreamOld  = breach(frame.ProtocolError, "stream_reused") // lower than one before

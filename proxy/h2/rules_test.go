@@ -47,7 +47,9 @@ func TestServerRules(t *testing.T) {
 		"fragment": {func(p *peer) []byte {
 			return headersFrame(1, true, p.header(":method=GET", ":scheme=http", ":authority=h", ":path=/a#b"))
 		}, []string{"RST_STREAM 1 PROTOCOL_ERROR"}, "target_fragment"},
-		"no method": {func(p *peer) []byte { return headersFrame(1, true, p.header(":scheme=http", ":authority=h", ":path=/")) },
+		"no method": {func(p *peer) []byte {
+			return headersFrame(1, true, p.header(":scheme=http", ":authority=h", ":path=/"))
+		},
 			[]string{"RST_STREAM 1 PROTOCOL_ERROR"}, "pseudo_missing"},
 		"two paths": {func(p *peer) []byte { return p.request(1, "GET", true, ":path=/b") },
 			[]string{"RST_STREAM 1 PROTOCOL_ERROR"}, "pseudo_repeated"},

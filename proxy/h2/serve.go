@@ -61,12 +61,12 @@ type downConn struct {
 	phase      phase
 	over       bool // nothing is to be sent any more
 	failed     *frame.Error
-	quiet      sync.Cond     // of over: working or flushing has changed
-	partial    int64         // since when the client has owed the rest of something; 0 when it owes nothing
-	patience   time.Duration // how long that may take
-	since      int64         // since when there has been no stream; 0 when that is to be found out
-	leftAt     int64         // since when the client has known that the connection ends
-	wrote      uint32        // counts writes, for the sweeper
+	quiet      sync.Cond    // of over: working or flushing has changed
+	partial    int64        // since when the client has owed the rest of something; 0 when it owes nothing
+	breach     *frame.Error // what it will have broken if it goes on owing it
+	since      int64        // since when there has been no stream; 0 when that is to be found out
+	leftAt     int64        // since when the client has known that the connection ends
+	wrote      uint32       // counts writes, for the sweeper
 	writing    stall
 }
 
@@ -260,17 +260,17 @@ func (c *downConn) owed(whole bool) {
 		if c.partial == 0 {
 			return
 		}
-		c.owe(0, 0)
+		c.owe(0, nil)
 	case !head && data: // a body: what counts is that it goes on
-		c.owe(clock.Now(), c.srv.Timeouts.Body)
+		c.owe(clock.Now(), ruleSlowBody)
 	case c.partial == 0 || whole && !head:
-		c.owe(clock.Now(), c.srv.Timeouts.Header)
+		c.owe(clock.Now(), ruleSlowHead)
 	}
 }
 
-func (c *downConn) owe(since int64, patience time.Duration) {
+func (c *downConn) owe(since int64, breach *frame.Error) {
 	c.mu.Lock()
-	c.partial, c.patience = since, patience
+	c.partial, c.breach = since, breach
 	c.mu.Unlock()
 }
 
@@ -320,7 +320,7 @@ func (c *downConn) end() {
 	c.mu.Lock()
 	gone := c.lost != nil && !interrupted(c.lost)
 	polite := !gone && !c.srv.killed.Load()
-	if polite && c.failed == nil && c.phase != left {
+	if polite && c.failed == nil && c.final == maxStream {
 		c.goAway(c.highest, frame.NoError, "")
 	}
 	c.over = true

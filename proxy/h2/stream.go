@@ -181,7 +181,7 @@ func (s *downStream) leave(err error) {
 			how = byUs
 			b := c.output()
 			b.p = frame.AppendRSTStream(b.p, s.id, frame.NoError)
-		default:
+		case s.refusal == nil:
 			c.budget.earn(earnRequest)
 		}
 		c.past.add(s.id, how)

@@ -59,8 +59,9 @@ func (c *downConn) Sweep(now int64) {
 	case s.killed.Load():
 		c.giveUp(exchange.Draining)
 		c.tell(ending)
-	case c.partial != 0 && over(since(c.partial), c.patience):
-		c.expire(ruleSlow)
+	case c.partial != 0 && c.breach == ruleSlowHead && over(since(c.partial), t.Header),
+		c.partial != 0 && c.breach == ruleSlowBody && over(since(c.partial), t.Body):
+		c.expire(c.breach)
 	case c.flushing && over(c.writing.still(c.wrote, now), t.Write):
 		c.io.InterruptWrite()
 		c.expire(ruleStalled)

@@ -1,0 +1,318 @@
+package h2
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/pergola-mesh/pergola/proxy/exchange"
+	"github.com/pergola-mesh/pergola/proxy/h2/frame"
+)
+
+const (
+	attackers = 8
+	growth    = 64 << 20 // how much memory attackers may cost together, in bytes
+)
+
+// memory is what the process holds now.
+func memory() int64 {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapInuse + m.StackInuse)
+}
+
+// TestServerCutsFloods: who asks for work that serves nothing is cut within a second, costs little memory,
+// and a client that behaves notices nothing.
+func TestServerCutsFloods(t *testing.T) {
+	empty := func(typ frame.Type, flags frame.Flags, stream uint32, n int) []byte {
+		return bytes.Repeat(frame.AppendHead(nil, 0, typ, flags, stream), n)
+	}
+	for name, tt := range map[string]struct {
+		rule   string
+		attack func(p *peer, turn int) []byte // what is sent in a turn
+	}{
+		"rapid reset": {"flood", func(p *peer, turn int) (out []byte) {
+			for i := range 50 {
+				id := uint32(100*turn + 2*i + 1)
+				out = frame.AppendRSTStream(append(out, p.request(id, "GET", true)...), id, frame.Cancel)
+			}
+			return out
+		}},
+		"rapid reset of bodies": {"flood", func(p *peer, turn int) (out []byte) {
+			for i := range 50 {
+				id := uint32(100*turn + 2*i + 1)
+				out = append(out, p.request(id, "POST", false)...)
+				out = frame.AppendData(out, id, make([]byte, 100), false)
+				out = frame.AppendRSTStream(out, id, frame.Cancel)
+			}
+			return out
+		}},
+		"made you reset": {"flood", func(p *peer, turn int) (out []byte) {
+			for i := range 50 {
+				id := uint32(100*turn + 2*i + 1)
+				out = frame.AppendWindowUpdate(append(out, p.request(id, "POST", false)...), id, 0)
+			}
+			return out
+		}},
+		"malformed requests": {"flood", func(p *peer, turn int) (out []byte) {
+			for i := range 50 {
+				out = append(out, p.request(uint32(100*turn+2*i+1), "GET", true, "connection=x")...)
+			}
+			return out
+		}},
+		"too many streams": {"flood", func(p *peer, turn int) (out []byte) {
+			for i := range 50 {
+				out = append(out, p.request(uint32(100*turn+2*i+1), "POST", false)...)
+			}
+			return out
+		}},
+		"empty continuations": {"flood", func(p *peer, turn int) []byte {
+			if turn == 0 {
+				return frame.AppendHead(nil, 0, frame.Headers, 0, 1)
+			}
+			return empty(frame.Continuation, 0, 1, 100)
+		}},
+		"endless header block": {"header_block_size", func(p *peer, turn int) []byte {
+			block := p.header("x=" + strings.Repeat("y", 8000))
+			if turn == 0 {
+				return append(frame.AppendHead(nil, len(block), frame.Headers, 0, 1), block...)
+			}
+			return append(frame.AppendHead(nil, len(block), frame.Continuation, 0, 1), block...)
+		}},
+		"HPACK bomb": {"flood", func(p *peer, turn int) (out []byte) {
+			if turn == 0 {
+				return p.request(1, "GET", true, "bomb="+strings.Repeat("b", 3900))
+			}
+			for i := range 10 {
+				out = append(out, headersFrame(uint32(20*turn+2*i+1), true, bytes.Repeat([]byte{0x80 | 62}, 16000))...)
+			}
+			return out
+		}},
+		"cookie crumbs": {"flood", func(p *peer, turn int) (out []byte) {
+			crumbs := append([]string{}, ":method=GET", ":scheme=http", ":authority=h", ":path=/")
+			for range 2000 {
+				crumbs = append(crumbs, "cookie=")
+			}
+			for i := range 10 {
+				out = append(out, headersFrame(uint32(20*turn+2*i+1), true, p.header(crumbs...))...)
+			}
+			return out
+		}},
+		"nameless fields": {"flood", func(p *peer, turn int) (out []byte) {
+			for i := range 50 {
+				out = append(out, headersFrame(uint32(100*turn+2*i+1), true, []byte{0x82, 0x86, 0x84, 0, 0, 0})...)
+			}
+			return out
+		}},
+		"settings":         {"flood", func(*peer, int) []byte { return empty(frame.Settings, 0, 0, 100) }},
+		"acknowledgements": {"flood", func(*peer, int) []byte { return empty(frame.Settings, frame.Ack, 0, 100) }},
+		"large settings": {"flood", func(*peer, int) []byte {
+			return frame.AppendSettings(nil, slices.Repeat([]frame.Setting{{ID: frame.InitialWindowSize, Value: 7}}, 2700)...)
+		}},
+		"pings": {"flood", func(*peer, int) []byte { return bytes.Repeat(frame.AppendPing(nil, false, [8]byte{}), 100) }},
+		"priorities": {"flood", func(*peer, int) []byte {
+			return bytes.Repeat(append(frame.AppendHead(nil, 5, frame.Priority, 0, 3), 0, 0, 0, 1, 1), 100)
+		}},
+		"unknown": {"flood", func(*peer, int) []byte { return empty(0x42, 0, 0, 100) }},
+		"goaways": {"flood", func(*peer, int) []byte { return bytes.Repeat(frame.AppendGoAway(nil, 0, frame.NoError, ""), 100) }},
+		"empty data": {"flood", func(p *peer, turn int) []byte {
+			if turn == 0 {
+				return p.request(1, "POST", false)
+			}
+			return empty(frame.Data, 0, 1, 100)
+		}},
+		"windows": {"flood", func(*peer, int) []byte { return bytes.Repeat(frame.AppendWindowUpdate(nil, 0, 1), 100) }},
+		"window by window": {"flood", func(p *peer, turn int) []byte {
+			if turn == 0 {
+				return append(frame.AppendSettings(nil, frame.Setting{ID: frame.InitialWindowSize, Value: 0}), p.request(1, "PUT", true)...)
+			}
+			return bytes.Repeat(frame.AppendWindowUpdate(nil, 1, 1), 100)
+		}},
+		"resets of what has ended": {"flood", func(p *peer, turn int) []byte {
+			if turn == 0 {
+				return p.request(1, "GET", true)
+			}
+			return bytes.Repeat(frame.AppendRSTStream(nil, 1, frame.Cancel), 100)
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var working, most atomic.Int64
+			r := newRig(t, func(x *exchange.Exchange) error {
+				n := working.Add(1)
+				defer working.Add(-1)
+				for old := most.Load(); n > old && !most.CompareAndSwap(old, n); old = most.Load() {
+				}
+				switch x.Request.Method {
+				case "POST":
+					<-x.Context().Done()
+					return x.Life.Err()
+				case "PUT":
+					x.Respond(200, "", make([]byte, 1<<20))
+					return nil
+				}
+				x.Respond(200, "", []byte("hello"))
+				return nil
+			})
+			good := newVisitor(r)
+			before := memory()
+			var peak atomic.Int64
+			stop := make(chan struct{})
+			var watch sync.WaitGroup
+			watch.Go(func() {
+				for {
+					select {
+					case <-stop:
+						return
+					case <-time.After(20 * time.Millisecond):
+						peak.Store(max(peak.Load(), memory()))
+					}
+				}
+			})
+			var all sync.WaitGroup
+			for range attackers {
+				p := r.greet()
+				all.Go(func() {
+					began := time.Now()
+					cut := make(chan struct{})
+					go func() {
+						defer close(cut)
+						io.Copy(io.Discard, p.conn)
+					}()
+					for turn := 0; ; turn++ {
+						if _, err := p.conn.Write(tt.attack(p, turn)); err != nil {
+							break
+						}
+						select {
+						case <-cut:
+						default:
+							continue
+						}
+						break
+					}
+					<-cut
+					if d := time.Since(began); d > time.Second {
+						t.Errorf("cut after %v", d)
+					}
+				})
+			}
+			all.Wait()
+			close(stop)
+			watch.Wait()
+			good.leave(t)
+			n := 0
+			for _, rule := range r.rules() {
+				if rule == tt.rule {
+					n++
+				}
+			}
+			if n != attackers {
+				t.Errorf("%d of %d attackers were refused by %q", n, attackers, tt.rule)
+			}
+			if got := peak.Load() - before; got > growth {
+				t.Errorf("%d MiB more memory", got>>20)
+			}
+			if n := most.Load(); n > attackers*DefaultMaxStreams+1 {
+				t.Errorf("%d requests were worked on at a time", n)
+			}
+		})
+	}
+}
+
+// visitor is a client that behaves.
+type visitor struct {
+	c     *http.Client
+	stop  chan struct{}
+	done  sync.WaitGroup
+	times []time.Duration
+	err   error
+}
+
+func newVisitor(r *rig) *visitor {
+	v := &visitor{c: r.client(), stop: make(chan struct{})}
+	v.done.Go(func() {
+		for v.err == nil {
+			select {
+			case <-v.stop:
+				return
+			default:
+			}
+			began := time.Now()
+			p, err := v.c.Get("http://h/")
+			if err == nil {
+				_, err = io.Copy(io.Discard, p.Body)
+				p.Body.Close()
+			}
+			v.err = err
+			v.times = append(v.times, time.Since(began))
+		}
+	})
+	return v
+}
+
+// leave ends the visit, in which nothing must have gone wrong or taken long.
+func (v *visitor) leave(t *testing.T) {
+	t.Helper()
+	close(v.stop)
+	v.done.Wait()
+	if v.err != nil {
+		t.Errorf("the client that behaves: %v", v.err)
+	}
+	slices.Sort(v.times)
+	if n := len(v.times); n > 0 {
+		if p99 := v.times[n*99/100]; p99 > 500*time.Millisecond {
+			t.Errorf("the client that behaves waited %v at p99 of %d", p99, n)
+		}
+	}
+}
+
+// TestServerEndsStalls: clients that open all the streams they may and then take nothing cost little
+// memory, and are cut when their time is up.
+func TestServerEndsStalls(t *testing.T) {
+	r := newRig(t, func(x *exchange.Exchange) error {
+		x.Response.Status, x.Response.Length = 200, -1
+		x.Response.Body = bodyFunc(func() ([]byte, error) { return big[:], nil })
+		return nil
+	}, func(s *Server) { s.Timeouts.Write = time.Second })
+	before := memory()
+	for range attackers {
+		p := r.greet(frame.Setting{ID: frame.InitialWindowSize, Value: 0})
+		for i := range DefaultMaxStreams {
+			p.send(p.request(uint32(2*i+1), "GET", true))
+		}
+		for range DefaultMaxStreams {
+			p.until("HEADERS")
+		}
+		defer func() {
+			for range DefaultMaxStreams {
+				p.until("RST_STREAM")
+			}
+		}()
+	}
+	if got := memory() - before; got > growth {
+		t.Errorf("%d MiB more memory", got>>20)
+	}
+}
+
+var big [64 << 10]byte
+
+// A client that is busy may also do what alone would be a flood.
+func TestServerSparesTheBusy(t *testing.T) {
+	r := newRig(t, echo)
+	p := r.greet()
+	for i := range 3000 {
+		id := uint32(4*i + 1)
+		p.send(bytes.Join([][]byte{p.request(id, "GET", true), p.request(id+2, "GET", true),
+			frame.AppendRSTStream(nil, id+2, frame.Cancel), frame.AppendWindowUpdate(nil, 0, 14), frame.AppendPing(nil, false, [8]byte{})}, nil))
+		p.until("DATA ")
+	}
+	if got := r.rules(); got != nil {
+		t.Errorf("refused: %q", got)
+	}
+}
