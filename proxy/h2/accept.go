@@ -32,7 +32,7 @@ func (c *downConn) request(s *downStream, ends bool) *frame.Error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if s.refusal != nil && !c.budget.spend(costFault) {
+	if s.refusal != nil && !c.budget.spend(costLarge) {
 		s.free()
 		return ruleFlood
 	}

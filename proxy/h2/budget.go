@@ -17,9 +17,11 @@ const (
 	// What things cost, and what they earn.
 	costFrame   = 1   // a frame that carries nothing
 	costReset   = 1   // a stream that the client takes back, or that is one too many
+	costLarge   = 20  // a request over a limit, which was decoded in vain
 	costFault   = 5   // a stream that we had to refuse or reset: CVE-2025-8671
 	earnRequest = 3   // an answered request
 	earnBytes   = 512 // so many bytes of a response earn 1: leave to send a little at a time does not pay
+	earnFrame   = 2   // a frame of a server's data, and 1 for every 4 KiB of it
 )
 
 // spend reports whether n can be afforded.

@@ -153,14 +153,25 @@ func veil(c net.Conn) net.Conn {
 // than there are now. It is called first.
 func checkLeaks(t *testing.T) {
 	t.Helper()
-	goroutines, sockets := runtime.NumGoroutine(), openSockets()
+	before, sockets := goroutines(), openSockets()
 	t.Cleanup(func() {
 		if !t.Failed() {
 			await(t, "goroutines and sockets end", func() bool {
-				return runtime.NumGoroutine() <= goroutines && openSockets() <= sockets
+				return openSockets() <= sockets && goroutines() <= before
 			})
 		}
 	})
+}
+
+// goroutines counts all but the workers that wait for their next job.
+func goroutines() (n int) {
+	buf := make([]byte, 1<<20)
+	for stack := range strings.SplitSeq(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
+		if !strings.Contains(stack, "workers.(*Pool).hire") || !strings.Contains(stack, "[chan receive") {
+			n++
+		}
+	}
+	return n
 }
 
 // await waits until ready.

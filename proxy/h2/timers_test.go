@@ -11,7 +11,7 @@ import (
 	"github.com/pergola-mesh/pergola/proxy/h2/frame"
 )
 
-const soon = 300 * time.Millisecond
+const shortly = 300 * time.Millisecond
 
 func TestServerTimeouts(t *testing.T) {
 	for name, tt := range map[string]struct {
@@ -20,43 +20,43 @@ func TestServerTimeouts(t *testing.T) {
 		want   []string
 		rule   string
 	}{
-		"no preface": {func(s *Server) { s.Timeouts.Header = soon },
+		"no preface": {func(s *Server) { s.Timeouts.Header = shortly },
 			func(p *peer) { p.send([]byte(frame.Preface[:9])) },
 			[]string{"SETTINGS", "WINDOW_UPDATE 0 983041", "GOAWAY 0 ENHANCE_YOUR_CALM header_timeout", "closed"}, "header_timeout"},
-		"no settings": {func(s *Server) { s.Timeouts.Header = soon },
+		"no settings": {func(s *Server) { s.Timeouts.Header = shortly },
 			func(p *peer) { p.send([]byte(frame.Preface)) },
 			[]string{"SETTINGS", "WINDOW_UPDATE 0 983041", "GOAWAY 0 ENHANCE_YOUR_CALM header_timeout", "closed"}, "header_timeout"},
-		"half a frame": {func(s *Server) { s.Timeouts.Header = soon },
+		"half a frame": {func(s *Server) { s.Timeouts.Header = shortly },
 			func(p *peer) { greetBlind(p).send(p.request(1, "GET", true)[:11]) },
 			[]string{"SETTINGS", "WINDOW_UPDATE 0 983041", "SETTINGS ack", "GOAWAY 0 ENHANCE_YOUR_CALM header_timeout", "closed"}, "header_timeout"},
-		"half a header block": {func(s *Server) { s.Timeouts.Header = soon },
+		"half a header block": {func(s *Server) { s.Timeouts.Header = shortly },
 			func(p *peer) {
 				block := p.header(":method=GET", ":path=/")
 				greetBlind(p).send(append(frame.AppendHead(nil, len(block), frame.Headers, 0, 1), block...))
 			},
 			[]string{"SETTINGS", "WINDOW_UPDATE 0 983041", "SETTINGS ack", "GOAWAY 0 ENHANCE_YOUR_CALM header_timeout", "closed"}, "header_timeout"},
-		"half a body": {func(s *Server) { s.Timeouts.Body = soon },
+		"half a body": {func(s *Server) { s.Timeouts.Body = shortly },
 			func(p *peer) { greetBlind(p).send(p.request(1, "POST", false)) },
 			[]string{"SETTINGS", "WINDOW_UPDATE 0 983041", "SETTINGS ack", "HEADERS 1 :status=408 content-type=text/plain; charset=utf-8 content-length=16",
 				`DATA 1 "Request Timeout\n" end`, "RST_STREAM 1 NO_ERROR"}, ""},
-		"half a DATA frame": {func(s *Server) { s.Timeouts.Body = soon },
+		"half a DATA frame": {func(s *Server) { s.Timeouts.Body = shortly },
 			func(p *peer) {
 				greetBlind(p).send(append(p.request(1, "POST", false), frame.AppendData(nil, 1, []byte("abc"), true)[:10]...))
 			},
 			nil, ""},
-		"no window": {func(s *Server) { s.Timeouts.Write = soon },
+		"no window": {func(s *Server) { s.Timeouts.Write = shortly },
 			func(p *peer) {
 				greetBlind(p, frame.Setting{ID: frame.InitialWindowSize, Value: 3}).send(p.request(1, "GET", true))
 			},
 			[]string{"SETTINGS", "WINDOW_UPDATE 0 983041", "SETTINGS ack", "HEADERS 1 :status=200 content-type=text/plain content-length=7",
 				`DATA 1 "GET"`, "RST_STREAM 1 CANCEL"}, ""},
-		"idle": {func(s *Server) { s.Timeouts.Idle = soon },
+		"idle": {func(s *Server) { s.Timeouts.Idle = shortly },
 			func(p *peer) { greetBlind(p) },
 			[]string{"SETTINGS", "WINDOW_UPDATE 0 983041", "SETTINGS ack", "GOAWAY 0 NO_ERROR", "closed"}, ""},
 		"idle and parked": {func(s *Server) { s.Timeouts.Idle = 2500 * time.Millisecond },
 			func(p *peer) { greetBlind(p) },
 			[]string{"SETTINGS", "WINDOW_UPDATE 0 983041", "SETTINGS ack", "GOAWAY 0 NO_ERROR", "closed"}, ""},
-		"old": {func(s *Server) { s.MaxAge = soon },
+		"old": {func(s *Server) { s.MaxAge = shortly },
 			func(p *peer) { greetBlind(p) },
 			[]string{"SETTINGS", "WINDOW_UPDATE 0 983041", "SETTINGS ack", "GOAWAY 2147483647 NO_ERROR", "GOAWAY 0 NO_ERROR", "closed"}, ""},
 	} {
@@ -89,7 +89,7 @@ func TestServerCutsWhoDoesNotRead(t *testing.T) {
 	r := newRig(t, func(x *exchange.Exchange) error {
 		x.Respond(200, "", make([]byte, 8<<20))
 		return nil
-	}, func(s *Server) { s.Timeouts.Write = 2 * soon })
+	}, func(s *Server) { s.Timeouts.Write = 2 * shortly })
 	p := r.greet(frame.Setting{ID: frame.InitialWindowSize, Value: 1 << 30})
 	p.send(frame.AppendWindowUpdate(nil, 0, 1<<30))
 	for id := uint32(1); id < 100; id += 2 {
