@@ -17,6 +17,7 @@ func (s *stream) tunnel() {
 		s.cut(err)
 		return
 	}
+	s.body.touched.Store(true)
 	both := tunnelCanceler{s, t}
 	if s.life.Bind(both) != nil {
 		s.cut(exchange.ClientAbort)
