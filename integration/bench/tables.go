@@ -67,7 +67,12 @@ func (r *report) loadTable(out *strings.Builder, title string, cell func(*loadRe
 		if l.Set != "bare" {
 			name += ", " + l.Set
 		}
-		row(out, name, present, func(product string) string { return cell(l, product) })
+		row(out, name, present, func(product string) string {
+			if len(l.Rounds[product]) == 0 {
+				return "–"
+			}
+			return cell(l, product)
+		})
 	}
 }
 

@@ -33,13 +33,18 @@ func (b *bench) measureTLS() error {
 		return err
 	}
 	return b.compare("bare", tlsLoads, func(s *settings) {
-		s.TLS = true
-		for name, text := range map[string][]byte{"chain.pem": chain, "key.pem": key, "both.pem": append(chain, key...)} {
-			if err := os.WriteFile(filepath.Join(s.Dir, name), text, 0o600); err != nil {
-				return // the product says which one it lacks
-			}
-		}
+		s.secure(chain, key)
 	})
+}
+
+// secure has a product speak TLS.
+func (s *settings) secure(chain, key []byte) {
+	s.TLS = true
+	for name, text := range map[string][]byte{"chain.pem": chain, "key.pem": key, "both.pem": append(chain, key...)} {
+		if err := os.WriteFile(filepath.Join(s.Dir, name), text, 0o600); err != nil {
+			return // the product says which one it lacks
+		}
+	}
 }
 
 // newCertificate makes a self-signed certificate for host, of P-256, and its key, both in PEM.
