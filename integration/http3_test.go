@@ -33,37 +33,6 @@ import (
 	"github.com/pergola-mesh/pergola/integration/harness"
 )
 
-// http3Gateway is a configuration with one route over TLS to $BACKEND.
-const http3Gateway = `
--- static.yaml --
-entryPoints:
-  web:
-    address: $WEB
-    http3: {}
-providers:
-  file:
-    filename: $DIR/routes.yaml
-accessLog: {}
-log:
-  level: INFO
--- routes.yaml --
-http:
-  routers:
-    all:
-      rule: PathPrefix(~/~)
-      service: backend
-      tls: {}
-  services:
-    backend:
-      loadBalancer:
-        servers:
-          - url: $BACKEND
-tls:
-  certificates:
-    - certFile: $CERT
-      keyFile: $KEY
-`
-
 // page asks for more and sends a body, and writes down by which protocol that went.
 const page = `<!doctype html><title>page</title><p id=result></p><script>
 (async () => {
@@ -77,8 +46,8 @@ const page = `<!doctype html><title>page</title><p id=result></p><script>
 })()
 </script>`
 
-// startHTTP3 starts a gateway that speaks HTTP/3 before a backend with page, and returns it with the hash
-// of its key, by which a browser may know it.
+// startHTTP3 starts a gateway with the configuration of docs/examples/http3 before a backend with page, and
+// returns it with the hash of its key, by which a browser may know it.
 func startHTTP3(t *testing.T) (g *harness.Gateway, spki string) {
 	backend := harness.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
@@ -95,7 +64,17 @@ func startHTTP3(t *testing.T) (g *harness.Gateway, spki string) {
 		}
 	}))
 	cert, key, spki := selfSigned(t)
-	return harness.Start(t, http3Gateway, harness.Vars{"BACKEND": backend, "CERT": cert, "KEY": key}), spki
+	archive := ""
+	for _, name := range []string{"pergola.yaml", "routes.yaml"} {
+		text, err := os.ReadFile("../docs/examples/http3/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		archive += "-- " + name + " --\n" + string(text)
+	}
+	archive = strings.NewReplacer(":443", "$WEB", "/etc/pergola/routes.yaml", "$DIR/routes.yaml", "/etc/pergola/shop.pem", cert,
+		"/etc/pergola/shop.key", key, "http://10.0.0.1:8080", backend, "Host(`shop.example`)", "PathPrefix(`/`)").Replace(archive)
+	return harness.Start(t, archive, nil), spki
 }
 
 // selfSigned writes a certificate for 127.0.0.1 and its key to files.
