@@ -121,11 +121,17 @@ func (g *greeting) handshake() (Protocol, *refusal) {
 	state := t.ConnectionState()
 	g.info.TLS, g.info.Session = &state, session
 	p := g.e.speaks.secure[state.NegotiatedProtocol]
-	if p == nil {
+	switch {
+	case state.NegotiatedProtocol == challengeProtocol:
+		return nil, &refusal{err: errors.New("the handshake was all that an ACME authority wanted")}
+	case p == nil:
 		return nil, &refusal{"tls_protocol", errors.New("nothing here speaks " + state.NegotiatedProtocol)}
 	}
 	return p, nil
 }
+
+// challengeProtocol is agreed on with those who verify a name. RFC 8737 §6.2.
+const challengeProtocol = "acme-tls/1"
 
 // handshakeRule names what was wrong with a handshake.
 func handshakeRule(err error) string {

@@ -83,7 +83,7 @@ type LifeCycle struct {
 
 // RespondingTimeouts bound how long a client may stall. Zero means no limit.
 type RespondingTimeouts struct {
-	HeaderTimeout Duration `description:"From the first byte of a request to the end of its head; it also bounds a PROXY header and a TLS handshake." json:"headerTimeout" ours:"true"`
+	HeaderTimeout Duration `description:"From the first byte of a request to the end of its head; from accepting a connection to the end of its PROXY header and its TLS handshake." json:"headerTimeout" ours:"true"`
 	ReadTimeout   Duration `description:"The longest a request's body may make no progress. In Traefik this bounds the whole request." json:"readTimeout"`
 	WriteTimeout  Duration `description:"The longest a client may take nothing of a response. In Traefik this bounds the whole response." json:"writeTimeout"`
 	IdleTimeout   Duration `description:"How long a keep-alive connection may wait for its next request." json:"idleTimeout"`
