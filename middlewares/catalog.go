@@ -20,6 +20,7 @@ import (
 	"github.com/pergola-mesh/pergola/middlewares/headers"
 	"github.com/pergola-mesh/pergola/middlewares/inflightreq"
 	"github.com/pergola-mesh/pergola/middlewares/ipallowlist"
+	"github.com/pergola-mesh/pergola/middlewares/passtlsclientcert"
 	"github.com/pergola-mesh/pergola/middlewares/redirectregex"
 	"github.com/pergola-mesh/pergola/middlewares/redirectscheme"
 	"github.com/pergola-mesh/pergola/middlewares/replacepath"
@@ -48,6 +49,7 @@ var catalogue = []kind{
 		e.Logger.Warn("ipWhiteList is the old name of ipAllowList: use that one")
 		return ipallowlist.New(c)
 	}),
+	add("passTLSClientCert", passtlsclientcert.New),
 	add("redirectRegex", redirectregex.New),
 	add("redirectScheme", redirectscheme.New),
 	add("replacePath", replacepath.New),
@@ -59,7 +61,7 @@ var catalogue = []kind{
 
 // notBuilt are Traefik's kinds that this build does not have.
 var notBuilt = strings.Fields("buffering circuitBreaker " +
-	"forwardAuth passTLSClientCert plugin rateLimit")
+	"forwardAuth plugin rateLimit")
 
 // Env is what middlewares are built with.
 type Env struct {
