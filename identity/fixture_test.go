@@ -1,11 +1,9 @@
 package identity
 
 import (
-	"context"
 	"crypto/tls"
 	"net"
 	"testing"
-	"time"
 
 	"github.com/pergola-mesh/pergola/config/dynamic"
 )
@@ -35,44 +33,61 @@ type outcome struct {
 	session              *Session
 }
 
-// shake makes a handshake over loopback, and has a byte cross so that tickets arrive.
+// shake makes a handshake, and has a byte cross so that tickets arrive.
 func shake(t testing.TB, server, client *tls.Config) outcome {
+	t.Helper()
+	near, far := loopback(t) // a pipe has no buffer, and both sides may write at once
+	return shakeOver(t, near, far, server, client)
+}
+
+// shakeOver is shake over a connection.
+func shakeOver(t testing.TB, near, far net.Conn, server, client *tls.Config) outcome {
+	t.Helper()
+	var o outcome
+	ctx, session := NewSession(t.Context())
+	o.session = session
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		defer far.Close()
+		c := tls.Server(far, server)
+		if o.serverErr = c.HandshakeContext(ctx); o.serverErr == nil {
+			o.server = c.ConnectionState()
+			_, o.serverErr = c.Write([]byte("x"))
+		}
+	}()
+	c := tls.Client(near, client)
+	if o.clientErr = c.Handshake(); o.clientErr == nil {
+		if _, o.clientErr = c.Read(make([]byte, 1)); o.clientErr == nil {
+			o.client = c.ConnectionState()
+		}
+	}
+	near.Close()
+	<-served
+	return o
+}
+
+// loopback is a TCP connection.
+func loopback(t testing.TB) (near, far net.Conn) {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer ln.Close()
-	var o outcome
-	served := make(chan struct{})
-	go func() {
-		defer close(served)
-		raw, err := ln.Accept()
-		if err != nil {
-			o.serverErr = err
-			return
-		}
-		defer raw.Close()
-		raw.SetDeadline(time.Now().Add(10 * time.Second))
-		c := tls.Server(raw, server)
-		var ctx context.Context
-		ctx, o.session = NewSession(t.Context())
-		if o.serverErr = c.HandshakeContext(ctx); o.serverErr == nil {
-			o.server = c.ConnectionState()
-			_, o.serverErr = c.Write([]byte("x"))
-		}
-	}()
-	c, err := net.Dial("tcp", ln.Addr().String())
-	if err != nil {
+	if near, err = net.Dial("tcp", ln.Addr().String()); err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close()
-	c.SetDeadline(time.Now().Add(10 * time.Second))
-	conn := tls.Client(c, client)
-	if o.clientErr = conn.Handshake(); o.clientErr == nil {
-		_, o.clientErr = conn.Read(make([]byte, 1))
-		o.client = conn.ConnectionState()
+	if far, err = ln.Accept(); err != nil {
+		t.Fatal(err)
 	}
-	<-served
-	return o
+	return near, far
+}
+
+// at is the configuration of handshakes at an edge.
+func at(s *Store, edge *Edge) *tls.Config { return s.Config(func() *Edge { return edge }) }
+
+// bound is an edge at which hosts are bound to policies, and others to fallback.
+func bound(fallback *Policy, hosts map[string]*Policy) *Edge {
+	return &Edge{Hosts: Hosts{}.With(hosts), Fallback: fallback, Open: true}
 }
