@@ -222,15 +222,15 @@ func TestProtocols(t *testing.T) {
 		{func(x *exchange.Exchange) { x.Request.Header.Set(exchange.Accept, "text/event-streams-not") }, "200", "http"},
 		{func(x *exchange.Exchange) {
 			x.Request.Header.Set(exchange.ContentType, "application/grpc+proto")
-			x.Response.Trailer.Add(grpcStatus, "14")
+			x.Response.Trailer.Add(exchange.GRPCStatus, "14")
 		}, "14", "grpc"},
 		{func(x *exchange.Exchange) {
 			x.Request.Header.Set(exchange.ContentType, "application/grpc")
-			x.Response.Header.Add(grpcStatus, "0")
+			x.Response.Header.Add(exchange.GRPCStatus, "0")
 		}, "0", "grpc"},
 		{func(x *exchange.Exchange) {
 			x.Request.Header.Set(exchange.ContentType, "application/grpc")
-			x.Response.Trailer.Add(grpcStatus, "99999")
+			x.Response.Trailer.Add(exchange.GRPCStatus, "99999")
 		}, "2", "grpc"},
 		{func(x *exchange.Exchange) {
 			x.Request.Header.Set(exchange.ContentType, "application/grpc-web")

@@ -59,8 +59,6 @@ const (
 	eventStream = "text/event-stream"
 )
 
-var grpcStatus = exchange.NewName("Grpc-Status")
-
 func protocolIndex(r *exchange.Request) int {
 	if r.Upgrade != nil && exchange.EqualFold(r.Upgrade, "websocket") {
 		return protocolWebSocket
@@ -91,9 +89,9 @@ const grpcUnknown = 2
 
 // grpcCode is the gRPC status of a response, from its trailers or, when it has no body, its header.
 func grpcCode(r *exchange.Response) int {
-	v := r.Trailer.Get(grpcStatus)
+	v := r.Trailer.Get(exchange.GRPCStatus)
 	if v == nil {
-		v = r.Header.Get(grpcStatus)
+		v = r.Header.Get(exchange.GRPCStatus)
 	}
 	switch {
 	case len(v) == 1 && v[0] >= '0' && v[0] <= '9':

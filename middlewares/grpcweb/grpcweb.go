@@ -34,7 +34,6 @@ type handler struct {
 
 var (
 	te               = exchange.NewName("Te")
-	grpcStatus       = exchange.NewName("Grpc-Status")
 	requestMethod    = exchange.NewName("Access-Control-Request-Method")
 	requestHeaders   = exchange.NewName("Access-Control-Request-Headers")
 	allowOrigin      = exchange.NewName("Access-Control-Allow-Origin")
@@ -69,12 +68,12 @@ func (h *handler) Handle(x *exchange.Exchange) error {
 			r.Body, r.Length = &decoder{from: r.Body}, -1
 		}
 	}
-	err := h.next.Handle(x)
-	if err == nil {
-		translate(x, kind)
-		h.allow(x)
+	if err := h.next.Handle(x); err != nil {
+		exchange.Rescue(x, err) // as gRPC, which is translated: a page could read nothing else
 	}
-	return err
+	translate(x, kind)
+	h.allow(x)
+	return nil
 }
 
 // parse splits a content type of gRPC-Web into its kind and what follows that, such as "+proto".
@@ -93,23 +92,17 @@ func parse(contentType []byte) (kind string, suffix []byte, ok bool) {
 func translate(x *exchange.Exchange, kind string) {
 	p := &x.Response
 	contentType := p.Header.Get(exchange.ContentType)
-	if !isNative(contentType) {
+	if !exchange.IsGRPC(&p.Header) {
 		return
 	}
 	p.Header.SetBytes(exchange.ContentType, bytes.Join([][]byte{[]byte(kind), contentType[len(native):]}, nil))
-	if p.Header.Has(grpcStatus) && p.Body == nil {
+	if p.Header.Has(exchange.GRPCStatus) && p.Body == nil {
 		return // the status is all there is, and where a page can read it
 	}
 	if p.Body == nil {
 		p.Body = exchange.NewBytes(nil)
 	}
 	p.Body, p.Length = &encoder{from: p.Body, x: x, text: kind == text}, -1
-}
-
-func isNative(contentType []byte) bool {
-	n := len(native)
-	return len(contentType) >= n && exchange.EqualFold(contentType[:n], native) &&
-		(len(contentType) == n || contentType[n] == '+' || contentType[n] == ';')
 }
 
 // isPreflight reports whether a browser asks whether it may call a gRPC service.

@@ -217,12 +217,7 @@ var notToServers = fields.HopByHop
 // takesTrailers reports whether the server is told that trailers are taken: where the client said so, and
 // for gRPC, which does not work without. RFC 9113 §8.2.2.
 func takesTrailers(r *exchange.Request) bool {
-	if r.Header.Has(exchange.TE) {
-		return true
-	}
-	const grpc = "application/grpc"
-	t := r.Header.Get(exchange.ContentType)
-	return len(t) >= len(grpc) && exchange.EqualFold(t[:len(grpc)], grpc)
+	return r.Header.Has(exchange.TE) || exchange.IsGRPC(&r.Header)
 }
 
 // preciseBelow is the response timeout under which the sweeper is too coarse a timer.
