@@ -263,6 +263,44 @@ func (f *front) only(target string) {
 	f.targets = []string{target}
 }
 
+// TestACMEExample runs docs/examples/acme with another authority and other addresses.
+func TestACMEExample(t *testing.T) {
+	root, err := harness.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, secure := newAuthority(t), harness.FreeAddress(t)
+	archive := ""
+	for _, name := range []string{"pergola.yaml", "routes/shop.yaml"} {
+		text, err := os.ReadFile(filepath.Join(root, "docs", "examples", "acme", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		archive += "-- " + name + " --\n" + string(text)
+	}
+	archive = strings.NewReplacer(`":80"`, "$WEB", `":443"`, secure, "http://127.0.0.1:9000", harness.Whoami(t, "shop"),
+		"email: ops@example.com", "caServer: "+a.Directory+"\n      caCertificates: ["+a.CAFile+"]").Replace(archive)
+	g := harness.Prepare(t, archive, nil)
+	a.http.add(g.Web)
+	a.tls.add(secure)
+	g.Run()
+	leaf := a.awaitCertificate(t, secure, "www.shop.example.com")
+	if leaf.VerifyHostname("shop.example.com") != nil {
+		t.Errorf("the certificate is for %v", leaf.DNSNames)
+	}
+	if body := a.get(t, secure, "https://shop.example.com/"); !strings.Contains(body, "Host: shop.example.com") {
+		t.Errorf("the backend was not reached: %s", body)
+	}
+	response, err := (&http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}).Get("http://" + g.Web + "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	response.Body.Close()
+	if response.StatusCode/100 != 3 {
+		t.Errorf("port 80 answers %s", response.Status)
+	}
+}
+
 // TestACMEStorageThatOthersMayRead keeps the gateway from starting, and says what to do.
 func TestACMEStorageThatOthersMayRead(t *testing.T) {
 	directory := t.TempDir()

@@ -63,8 +63,8 @@ func (l *Loaded) acmeStorage(key string, a *ACME) {
 	case !a.SharedStorage():
 	case err != nil: // the error would show the password
 		l.problem(key, "is not a valid URL; it must be redis://[user:password@]host:port[/db][?prefix=name]")
-	default:
-		l.oneOf(key, scheme, "redis", "rediss", "unix")
+	case !slices.Contains([]string{"redis", "rediss", "unix"}, scheme):
+		l.problem(key, "begins with %s://; it must be a file, or a URL that begins with redis://, rediss:// or unix://", scheme)
 	}
 }
 

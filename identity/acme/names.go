@@ -20,8 +20,8 @@ func normalName(name string) (string, error) {
 	rest, wildcard := strings.CutPrefix(name, "*.")
 	ascii, err := idna.Lookup.ToASCII(rest)
 	switch {
-	case rest == "":
-		return "", fmt.Errorf("%q is no name", name)
+	case rest == "" || strings.Contains(rest, "..") || strings.HasPrefix(rest, "."):
+		return "", fmt.Errorf("%q is no host name", name)
 	case strings.Contains(rest, "*"):
 		return "", fmt.Errorf("%q: a certificate's wildcard is one label at the start, as in *.example.com", name)
 	case err != nil:
