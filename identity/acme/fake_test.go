@@ -25,6 +25,8 @@ type fakeAuthority struct {
 	fail   func(names []string) error
 	window func(leaf *x509.Certificate) (window, error)
 	took   time.Duration // how long an order takes
+	// registering is called before an account is opened; it may be nil.
+	registering func()
 
 	mu       sync.Mutex
 	orders   [][]string
@@ -38,6 +40,9 @@ type fakeAuthority struct {
 func (f *fakeAuthority) Register(_ context.Context, account *storage.Account) (*storage.Account, error) {
 	if account != nil && account.Registration != nil {
 		return account, nil
+	}
+	if f.registering != nil {
+		f.registering()
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()

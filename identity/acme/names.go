@@ -38,11 +38,16 @@ func isWildcard(name string) bool { return strings.HasPrefix(name, "*.") }
 
 // covers says whether a certificate with one of the names is good for name. RFC 9525 §6.3.
 func covers(names []string, name string) bool {
-	if slices.Contains(names, name) {
-		return true
-	}
+	return slices.Contains(names, name) || slices.Contains(names, wildcard(name))
+}
+
+// wildcard is the one that covers a name, if any can; else it is no name.
+func wildcard(name string) string {
 	_, parent, ok := strings.Cut(name, ".")
-	return ok && !isWildcard(name) && slices.Contains(names, "*."+parent)
+	if !ok || isWildcard(name) {
+		return "*"
+	}
+	return "*." + parent
 }
 
 // normalWants puts wants in order: each name in its normal form and once in a set, sets with wildcards

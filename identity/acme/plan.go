@@ -38,26 +38,30 @@ type plan struct {
 	use []*certificate
 	// missing counts wanted names without a certificate.
 	missing int
+	// ordered are the names of all jobs.
+	ordered map[string]bool
 }
 
 // newPlan finds out what is missing and what is due. A name is covered by any certificate of the
 // authority that has not expired; others are served for as long as there is nothing better.
 func newPlan(s *state, now time.Time) *plan {
-	p := &plan{}
+	p := &plan{ordered: map[string]bool{}}
+	byName := s.index()
+	used := map[*certificate]bool{}
 	covering := map[*certificate][]string{}
 	var order []*certificate
 	for _, set := range s.sets {
 		var missing []string
 		for _, name := range set {
-			c := s.best(name, now)
-			if c != nil && !slices.Contains(p.use, c) {
-				p.use = append(p.use, c)
-			}
+			c := s.best(byName, name, now)
 			if c == nil {
 				p.missing++
+			} else if !used[c] {
+				used[c] = true
+				p.use = append(p.use, c)
 			}
 			if c == nil || c.expired(now) || !c.of(s.caServer) {
-				if !p.ordered(name) {
+				if !p.ordered[name] && !p.ordered[wildcard(name)] {
 					missing = append(missing, name)
 				}
 				continue
@@ -94,6 +98,9 @@ func (p *plan) add(s *state, j *job, now time.Time) {
 		return
 	}
 	p.jobs = append(p.jobs, j)
+	for _, name := range j.names {
+		p.ordered[name] = true
+	}
 }
 
 func (p *plan) wake(at time.Time) {
@@ -102,14 +109,20 @@ func (p *plan) wake(at time.Time) {
 	}
 }
 
-// ordered says whether a job will cover the name.
-func (p *plan) ordered(name string) bool {
-	return slices.ContainsFunc(p.jobs, func(j *job) bool { return covers(j.names, name) })
+// index finds certificates by the names in them.
+func (s *state) index() map[string][]*certificate {
+	byName := make(map[string][]*certificate, len(s.certificates))
+	for _, c := range s.certificates {
+		for _, name := range c.names {
+			byName[name] = append(byName[name], c)
+		}
+	}
+	return byName
 }
 
 // best is the certificate to serve for a name: of this authority rather than of another, unexpired rather
 // than expired, then the newest.
-func (s *state) best(name string, now time.Time) (best *certificate) {
+func (s *state) best(byName map[string][]*certificate, name string, now time.Time) (best *certificate) {
 	better := func(a, b *certificate) bool {
 		if x, y := a.expired(now), b.expired(now); x != y {
 			return y
@@ -119,9 +132,11 @@ func (s *state) best(name string, now time.Time) (best *certificate) {
 		}
 		return a.leaf.NotBefore.After(b.leaf.NotBefore)
 	}
-	for _, c := range s.certificates {
-		if covers(c.names, name) && (best == nil || better(c, best)) {
-			best = c
+	for _, exact := range []string{name, wildcard(name)} {
+		for _, c := range byName[exact] {
+			if best == nil || better(c, best) {
+				best = c
+			}
 		}
 	}
 	return best

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -38,6 +37,7 @@ type resolver struct {
 	data     storage.Data
 	parsed   map[*storage.Certificate]*certificate
 	unsaved  []*storage.Certificate // obtained, and not in the storage yet
+	opened   *storage.Account       // an account that is not in the storage yet; nil for none
 	windows  map[*certificate]window
 	served   []*certificate
 	troubled int // how often in a row the storage has failed
@@ -108,7 +108,7 @@ func (r *resolver) turn(ctx context.Context) time.Duration {
 	}
 	p := r.plan()
 	r.show(p)
-	if len(p.jobs) == 0 && len(r.unsaved) == 0 && !r.askWindows(p) {
+	if len(p.jobs) == 0 && len(r.unsaved) == 0 && r.opened == nil && !r.askWindows(p) {
 		return r.pause(p)
 	}
 	lease, err := r.storage.Acquire(ctx, r.name)
@@ -163,6 +163,9 @@ func (r *resolver) refresh(ctx context.Context) error {
 		return nil
 	}
 	r.revision, r.data = revision, *data
+	if r.opened != nil {
+		r.data.Account = r.opened
+	}
 	r.parse()
 	return nil
 }
@@ -186,9 +189,13 @@ func (r *resolver) parse() {
 		}
 		r.parsed[stored] = c
 	}
-	maps.DeleteFunc(r.windows, func(c *certificate, _ window) bool {
-		return !slices.Contains(slices.Collect(maps.Values(r.parsed)), c)
-	})
+	windows := map[*certificate]window{}
+	for _, c := range r.parsed {
+		if w, ok := r.windows[c]; ok {
+			windows[c] = w
+		}
+	}
+	r.windows = windows
 }
 
 func (r *resolver) plan() *plan {
@@ -297,9 +304,9 @@ func (r *resolver) account(ctx context.Context, lease storage.Lease) error {
 		return err
 	}
 	r.logger.Info("account registered", "account", account.Registration.URI)
-	r.data.Account = account
-	if err := lease.Save(ctx, storage.Change{Account: account}); err != nil {
-		return fmt.Errorf("%w: the account could not be saved: %w", errUnreachable, err)
+	r.data.Account, r.opened = account, account
+	if err := r.saveLate(ctx, lease); err != nil {
+		return unreachable(fmt.Errorf("the account could not be saved: %w", err))
 	}
 	return nil
 }
@@ -322,11 +329,11 @@ func (r *resolver) postpone(ctx context.Context, lease storage.Lease, j *job, er
 // saveLate saves what was obtained and is not in the storage yet, and drops there what it replaces and
 // what has been expired for long.
 func (r *resolver) saveLate(ctx context.Context, lease storage.Lease) error {
-	if len(r.unsaved) == 0 {
+	if len(r.unsaved) == 0 && r.opened == nil {
 		return nil
 	}
-	c := storage.Change{Put: r.unsaved, Failed: map[string]storage.Failure{}}
-	if _, failed := r.data.Failures[storage.AuthorityID]; failed {
+	c := storage.Change{Account: r.opened, Put: r.unsaved, Failed: map[string]storage.Failure{}}
+	if _, failed := r.data.Failures[storage.AuthorityID]; failed && len(r.unsaved) > 0 {
 		c.Failed[storage.AuthorityID] = storage.Failure{}
 	}
 	for _, put := range r.unsaved {
@@ -339,7 +346,7 @@ func (r *resolver) saveLate(ctx context.Context, lease storage.Lease) error {
 		return err
 	}
 	c.Apply(&r.data)
-	r.unsaved = nil
+	r.unsaved, r.opened = nil, nil
 	r.parse()
 	return nil
 }

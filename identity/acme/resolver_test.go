@@ -211,6 +211,52 @@ func TestObtainedWhileStorageFails(t *testing.T) {
 	})
 }
 
+// TestAccountOpenedWhileStorageFails is saved once it works again, and not opened anew.
+func TestAccountOpenedWhileStorageFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &fakeStorage{}
+		ca := &fakeAuthority{life: 90 * day, registering: func() { s.set(errors.New("connection refused")) }}
+		newSubject(t, ca, s, []string{"a.example"})
+		wait(time.Hour)
+		if len(ca.ordered()) != 0 {
+			t.Errorf("orders %v by an account that is not saved", ca.ordered())
+		}
+		s.set(nil)
+		wait(time.Hour)
+		if ca.accounts != 1 || s.data.Account == nil || len(ca.ordered()) != 1 {
+			t.Errorf("%d accounts, stored is %v, orders %v", ca.accounts, s.data.Account, ca.ordered())
+		}
+	})
+}
+
+// TestManyNames are planned in a time that does not grow with their square.
+func TestManyNames(t *testing.T) {
+	const many = 20000
+	s := &state{caServer: "https://ca/dir"}
+	for i := range many {
+		s.sets = append(s.sets, []string{fmt.Sprintf("%d.example", i)})
+	}
+	start := time.Now()
+	if p := newPlan(s, start); len(p.jobs) != many || p.missing != many {
+		t.Errorf("%d jobs, %d missing", len(p.jobs), p.missing)
+	}
+	one, err := parse(issue([]string{"one.example"}, day, "https://ca/dir"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range many {
+		c := *one
+		c.names = s.sets[i]
+		s.certificates = append(s.certificates, &c)
+	}
+	if p := newPlan(s, start); len(p.jobs) != 0 || len(p.use) != many {
+		t.Errorf("%d jobs, %d in use", len(p.jobs), len(p.use))
+	}
+	if took := time.Since(start); took > 5*time.Second {
+		t.Errorf("it took %s", took)
+	}
+}
+
 // TestAuthorityChoosesTheTime of renewal, within the certificate's life.
 func TestAuthorityChoosesTheTime(t *testing.T) {
 	for name, test := range map[string]struct {

@@ -39,9 +39,6 @@ func (r *resolver) window(ctx context.Context, p *plan) {
 		if w.ask.Before(now.Add(time.Minute)) {
 			w.ask = now.Add(askAgain)
 		}
-		if r.windows == nil {
-			r.windows = map[*certificate]window{}
-		}
 		r.windows[c] = w
 		if ctx.Err() != nil {
 			return
