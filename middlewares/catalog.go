@@ -11,6 +11,7 @@ import (
 	"github.com/pergola-mesh/pergola/middlewares/addprefix"
 	"github.com/pergola-mesh/pergola/middlewares/basicauth"
 	"github.com/pergola-mesh/pergola/middlewares/chain"
+	"github.com/pergola-mesh/pergola/middlewares/circuitbreaker"
 	"github.com/pergola-mesh/pergola/middlewares/compress"
 	"github.com/pergola-mesh/pergola/middlewares/contenttype"
 	"github.com/pergola-mesh/pergola/middlewares/digestauth"
@@ -36,6 +37,9 @@ var catalogue = []kind{
 	add("addPrefix", addprefix.New),
 	addWith("basicAuth", func(e Env, c basicauth.Config) (exchange.Middleware, error) { return basicauth.New(c, e.ReadFile) }),
 	addWith("chain", func(e Env, c chain.Config) (exchange.Middleware, error) { return chain.New(c, e.Middleware) }),
+	addWith("circuitBreaker", func(e Env, c circuitbreaker.Config) (exchange.Middleware, error) {
+		return circuitbreaker.New(c, e.Logger)
+	}),
 	add("compress", compress.New),
 	add("contentType", contenttype.New),
 	addWith("digestAuth", func(e Env, c digestauth.Config) (exchange.Middleware, error) { return digestauth.New(c, e.ReadFile) }),
@@ -60,8 +64,7 @@ var catalogue = []kind{
 }
 
 // notBuilt are Traefik's kinds that this build does not have.
-var notBuilt = strings.Fields("buffering circuitBreaker " +
-	"forwardAuth plugin rateLimit")
+var notBuilt = strings.Fields("buffering forwardAuth plugin rateLimit")
 
 // Env is what middlewares are built with.
 type Env struct {
