@@ -190,6 +190,37 @@ func tool(t *testing.T, name string) string {
 	return path
 }
 
+// restartedHTTP3 is a configuration with one route over HTTP/3 to $BACKEND, for a gateway that can be replaced.
+const restartedHTTP3 = `
+-- static.yaml --
+restart: {socket: $DIR/restart.sock}
+entryPoints:
+  web:
+    address: $WEB
+    http3: {}
+providers:
+  file:
+    filename: $DIR/routes.yaml
+log:
+  level: INFO
+-- routes.yaml --
+http:
+  routers:
+    all:
+      rule: PathPrefix(~/~)
+      service: backend
+      tls: {}
+  services:
+    backend:
+      loadBalancer:
+        servers:
+          - url: $BACKEND
+tls:
+  certificates:
+    - certFile: $CERT
+      keyFile: $KEY
+`
+
 // TestRestartHTTP3 replaces the gateway while requests come over HTTP/3, each on a connection of its own,
 // and one is under way: packets of old connections reach the process that has them, and none fails.
 func TestRestartHTTP3(t *testing.T) {
@@ -204,8 +235,7 @@ func TestRestartHTTP3(t *testing.T) {
 		io.WriteString(w, "complete")
 	}))
 	cert, key, _ := selfSigned(t)
-	g := harness.Start(t, strings.Replace(http3Gateway, "entryPoints:", "restart: {socket: $DIR/restart.sock}\nentryPoints:", 1),
-		harness.Vars{"BACKEND": backend, "CERT": cert, "KEY": key})
+	g := harness.Start(t, restartedHTTP3, harness.Vars{"BACKEND": backend, "CERT": cert, "KEY": key})
 	get := func(path string) (string, error) {
 		tr := &http3.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
 		defer tr.Close()
