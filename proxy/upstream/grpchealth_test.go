@@ -61,7 +61,7 @@ func TestGRPCHealthCheck(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		err = k.probe(&endpoint{url: url})
+		err = k.probe(context.Background(), &endpoint{url: url})
 		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
 			t.Errorf("%s: %v, want %q", c.name, err, c.want)
 		}
@@ -79,7 +79,7 @@ func TestHealthCheckProtocols(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer k.stop()
-	if err := k.probe(&endpoint{url: old.URL}); err == nil {
+	if err := k.probe(context.Background(), &endpoint{url: old.URL}); err == nil {
 		t.Error("a server of HTTP/1.1 passes for one of gRPC")
 	}
 	var protocols http.Protocols
@@ -97,7 +97,7 @@ func TestHealthCheckProtocols(t *testing.T) {
 	if err != nil || request.URL.Scheme != "h2c" {
 		t.Fatal(request, err)
 	}
-	if err := plain.probe(&endpoint{url: strings.Replace(s.URL, "http:", "h2c:", 1)}); err != nil {
+	if err := plain.probe(context.Background(), &endpoint{url: strings.Replace(s.URL, "http:", "h2c:", 1)}); err != nil {
 		t.Error(err)
 	}
 }
