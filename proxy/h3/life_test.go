@@ -373,11 +373,12 @@ func TestAddressesAreVerifiedUnderLoad(t *testing.T) {
 	eventually(t, "the handshakes to be over", func() bool { return s.handshakes.Load() == 0 })
 }
 
-func TestConnectionIDsTellTheGeneration(t *testing.T) {
+func TestConnectionIDsTellTheProcess(t *testing.T) {
 	seen := map[quic.ConnectionID]bool{}
+	tag := [4]byte{7, 8, 9, 10}
 	for range 100 {
-		id, err := connectionIDs{7}.GenerateConnectionID()
-		if err != nil || id.Len() != ConnectionIDBytes || id.Bytes()[0] != 7 || seen[id] {
+		id, err := connectionIDs{tag}.GenerateConnectionID()
+		if err != nil || id.Len() != ConnectionIDBytes || [4]byte(id.Bytes()) != tag || seen[id] {
 			t.Fatalf("%v %v", id, err)
 		}
 		seen[id] = true

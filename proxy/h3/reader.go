@@ -5,8 +5,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/quic-go/quic-go"
-
 	"github.com/pergola-mesh/pergola/proxy/fields"
 	"github.com/pergola-mesh/pergola/proxy/h3/frame"
 	"github.com/pergola-mesh/pergola/proxy/h3/qpack"
@@ -26,7 +24,7 @@ var past = time.Unix(1, 0)
 
 // reader reads frames from a stream. buf[r:w] is unread.
 type reader struct {
-	src     *quic.Stream
+	src     io.Reader // a *quic.Stream
 	buf     []byte
 	r, w    int
 	eof     bool              // the stream has ended, and buf has the last of it
@@ -35,7 +33,7 @@ type reader struct {
 	decoder qpack.Decoder
 }
 
-func (d *reader) begin(src *quic.Stream) { d.src, d.r, d.w, d.eof = src, 0, 0, false }
+func (d *reader) begin(src io.Reader) { d.src, d.r, d.w, d.eof = src, 0, 0, false }
 
 // release gives the pooled buffer back.
 func (d *reader) release() {
