@@ -36,6 +36,8 @@ var rules = []rule{
 	{packages: "internal/arch", why: "arch holds tests only"},
 	{packages: "internal/whoami", modules: []string{"github.com/coder/websocket"},
 		why: "the demonstration backend is a program of its own: it proves nothing if it shares the gateway's code"},
+	{packages: "internal/handover", own: []string{leaves}, modules: []string{"golang.org/x/sys/", "golang.org/x/net/ipv4"},
+		why: "handing sockets over is the system's business, batches of datagrams included"},
 	{packages: "internal/...", own: []string{leaves}, modules: []string{"golang.org/x/sys/", "github.com/fsnotify/"},
 		why: "leaves stand at the bottom: the standard library, the system, and each other"},
 
