@@ -33,6 +33,37 @@ import (
 	"github.com/pergola-mesh/pergola/integration/harness"
 )
 
+// http3Gateway is a configuration with one route over TLS to $BACKEND.
+const http3Gateway = `
+-- static.yaml --
+entryPoints:
+  web:
+    address: $WEB
+    http3: {}
+providers:
+  file:
+    filename: $DIR/routes.yaml
+accessLog: {}
+log:
+  level: INFO
+-- routes.yaml --
+http:
+  routers:
+    all:
+      rule: PathPrefix(~/~)
+      service: backend
+      tls: {}
+  services:
+    backend:
+      loadBalancer:
+        servers:
+          - url: $BACKEND
+tls:
+  certificates:
+    - certFile: $CERT
+      keyFile: $KEY
+`
+
 // page asks for more and sends a body, and writes down by which protocol that went.
 const page = `<!doctype html><title>page</title><p id=result></p><script>
 (async () => {

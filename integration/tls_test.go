@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -249,4 +250,82 @@ func TestCertificateChangesUnderLoad(t *testing.T) {
 		t.Errorf("only %d changes", changes.Load())
 	}
 	t.Log(fmt.Sprintf("%d handshakes and %d requests on kept connections over %d changes", fresh.Done.Load(), kept.Done.Load(), changes.Load()))
+}
+
+// TestServersCertificatesChangeUnderLoad moves a server from one authority to another, with a client
+// certificate that changes too. No request fails, a response that is under way goes on, and once its
+// authority is gone a server is not trusted any more.
+func TestServersCertificatesChangeUnderLoad(t *testing.T) {
+	first, second := harness.NewAuthority(t), harness.NewAuthority(t)
+	var shown atomic.Pointer[tls.Certificate] // by the server
+	var clients sync.Map                      // names of clients' certificates, as the server saw them
+	show := func(a *harness.Authority) {
+		chain, key, _ := a.Issue("backend.test")
+		pair, err := tls.X509KeyPair([]byte(chain), []byte(key))
+		if err != nil {
+			t.Fatal(err)
+		}
+		shown.Store(&pair)
+	}
+	show(first)
+	release := make(chan struct{})
+	backend := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		clients.Store(r.TLS.PeerCertificates[0].Subject.CommonName, true)
+		if r.URL.Path == "/slow" {
+			io.WriteString(w, "begun ")
+			w.(http.Flusher).Flush()
+			<-release
+		}
+		io.WriteString(w, "done")
+	}))
+	backend.TLS = &tls.Config{ClientAuth: tls.RequireAnyClientCert,
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return shown.Load(), nil }}
+	backend.StartTLS()
+	t.Cleanup(backend.Close)
+	g := harness.Prepare(t, oneBackend+`        serversTransport: mutual
+  serversTransports:
+    mutual:
+      serverName: backend.test
+      rootCAs: [$DIR/ca.pem]
+      certificates:
+        - certFile: $DIR/client.pem
+          keyFile: $DIR/client.key
+`, harness.Vars{"BACKEND": "https://" + backend.Listener.Addr().String()})
+	identify := func(name string) {
+		chain, key, _ := first.Issue(name)
+		g.Write("client.pem", chain)
+		g.Write("client.key", key)
+		harness.Eventually(t, "the server to see "+name, func() bool {
+			_, ok := clients.Load(name)
+			return ok
+		})
+	}
+	chain, key, _ := first.Issue("one")
+	g.Write("client.pem", chain)
+	g.Write("client.key", key)
+	g.Write("ca.pem", first.PEM)
+	g.Run()
+	g.AwaitStatus("/", 200)
+	slow := harness.Dial(t, g.Web)
+	slow.Send("GET /slow HTTP/1.1\nHost: h\n\n")
+	if head := slow.Head(); !strings.Contains(head, "200 OK") {
+		t.Fatal(head)
+	}
+	load := harness.NewLoad(t, 4, request("http://"+g.Web+"/"), harness.WantStatus(200))
+	identify("two")
+	g.Write("ca.pem", first.PEM+second.PEM)
+	identify("three") // so both authorities are in force
+	show(second)
+	identify("four")
+	g.Write("ca.pem", second.PEM)
+	identify("five")
+	load.MustNotFail(t, 50)
+	show(first)
+	g.Write("client.pem", chain) // a new pool, whose connections are new
+	g.Write("client.key", key)
+	g.AwaitStatus("/", 502)
+	close(release)
+	if rest, err := io.ReadAll(io.LimitReader(slow, 30)); !strings.Contains(string(rest), "done") {
+		t.Errorf("the response that was under way: %v %q", err, rest)
+	}
 }
