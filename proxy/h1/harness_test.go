@@ -123,7 +123,7 @@ var clientTLS = &tls.Config{ServerName: "h", InsecureSkipVerify: true, ClientSes
 type peer struct {
 	net.Conn
 	tcp   *net.TCPConn
-	reset bool
+	reset atomic.Bool
 }
 
 // newPeer makes c, of which server tells the role, speak what is tested.
@@ -148,7 +148,7 @@ func (p *peer) CloseWrite() error {
 
 // SetLinger is that of the socket; 0 makes Close a reset without a farewell.
 func (p *peer) SetLinger(sec int) error {
-	p.reset = sec == 0
+	p.reset.Store(sec == 0)
 	return p.tcp.SetLinger(sec)
 }
 
@@ -160,7 +160,7 @@ func (p *peer) SetNoDelay(on bool) error { return p.tcp.SetNoDelay(on) }
 
 // Close closes the connection.
 func (p *peer) Close() error {
-	if p.reset {
+	if p.reset.Load() {
 		return p.tcp.Close()
 	}
 	return p.Conn.Close()

@@ -323,9 +323,9 @@ func (c *Conn) callStep(fd uintptr) bool {
 	return true
 }
 
-// Close closes the connection. Never from inside Loop.
+// Close closes the connection. Never from inside Loop. A buffer with something unread is left to the
+// garbage collector: another goroutine may be reading.
 func (c *Conn) Close() error {
-	c.releaseAhead()
 	if c.aborted {
 		return bottom(c.net).Close() // without the farewell of TLS, which would make it look complete
 	}

@@ -187,11 +187,8 @@ func (w *wire) farewell(p []byte) (int, error) {
 	return w.conn.net.Write(p)
 }
 
-// Close is net.Conn.
-func (w *wire) Close() error {
-	w.release()
-	return w.conn.net.Close()
-}
+// Close is net.Conn. A handshake that is given up is closed by another goroutine than the one in it.
+func (w *wire) Close() error { return w.conn.net.Close() }
 
 // LocalAddr is net.Conn.
 func (w *wire) LocalAddr() net.Addr { return w.conn.net.LocalAddr() }
