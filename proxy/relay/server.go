@@ -59,26 +59,13 @@ func (s *Server) Active() int { return int(s.active.Load()) }
 
 // Drain returns when no stream is left, or ctx ends: what is said on a stream, and so when it may be
 // interrupted, is its two ends' business.
-func (s *Server) Drain(ctx context.Context) error { return s.wait(ctx) }
+func (s *Server) Drain(ctx context.Context) error { return await(ctx, s.ended) }
 
 // Kill resets all streams, and waits until they have ended.
 func (s *Server) Kill(ctx context.Context) error {
 	s.killed.Store(true)
 	s.streams.Each(func(e sweep.Entry) { e.(*stream).cut(exchange.Draining) })
-	return s.wait(ctx)
+	return await(ctx, s.ended)
 }
 
-// wait looks now and then whether streams are left: it is for the end of a process alone.
-func (s *Server) wait(ctx context.Context) error {
-	const pause = 10 * time.Millisecond
-	ticker := time.NewTicker(pause)
-	defer ticker.Stop()
-	for s.active.Load() > 0 {
-		select {
-		case <-ticker.C:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	return nil
-}
+func (s *Server) ended() bool { return s.active.Load() == 0 }

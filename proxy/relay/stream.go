@@ -31,14 +31,8 @@ type stream struct {
 	sides   [2]net.Conn // the client's, and the server's once there is one; closed together by cut
 	stopped error       // why cut was called
 
-	// The sweeper's, and once the ticket is removed the stream's own:
-	seen               int64 // bytes moved when it last looked
-	at                 int64 // when that was found to have changed
-	received, sentDown int64 // what the scopes were told
+	tally tally
 }
-
-// Far is what is known of the server's side.
-type Far struct{ Service, Server string }
 
 var streamIDs atomic.Uint64
 
@@ -50,7 +44,7 @@ func newStream(c *Choice, conn *listen.Conn, info *exchange.Conn) *stream {
 	s.Passthrough = c.hello.sent && c.route.TLS == nil
 	s.Router = c.route.Router
 	s.Unlogged, s.Uncounted = c.route.Unlogged, c.route.Uncounted
-	s.at = s.Start
+	s.tally.start(s.Start)
 	return s
 }
 
@@ -117,14 +111,7 @@ func (s *stream) connect(ctx context.Context) error {
 	}
 	s.tell(s.Service, exchange.StreamScope.Opened)
 	s.tell(s.Endpoint, exchange.StreamScope.Opened)
-	far := &Far{}
-	if s.Service != nil {
-		far.Service = s.Service.Name()
-	}
-	if s.Endpoint != nil {
-		far.Server = s.Endpoint.Name()
-	}
-	s.far.Store(far)
+	s.far.Store(farOf(&s.Stream))
 	if err = s.relay(link); err != nil {
 		reset(link.Conn)
 	}
@@ -189,31 +176,24 @@ func (s *stream) reason(err error) error {
 
 // Sweep is the stream's timer, and tells the scopes what has moved.
 func (s *stream) Sweep(now int64) {
-	if moved := s.Received.Load() + s.Sent.Load(); moved != s.seen {
-		s.seen, s.at = moved, now
-		s.flush()
-		return
-	}
-	limit := s.limit.Load()
-	if limit > 0 && now-max(s.at, s.ended.Load()) > limit {
+	idle := s.tally.idle(&s.Stream, now)
+	if limit := s.limit.Load(); limit > 0 && min(idle, now-s.ended.Load()) > limit {
 		s.cut(errIdle)
 	}
+	s.flush()
 }
 
 var errIdle = exchange.ClientTimeout.Withf("nothing moved for too long")
 
 // flush tells the scopes what they have not been told.
 func (s *stream) flush() {
-	received, sent := s.Received.Load(), s.Sent.Load()
-	in, out := received-s.received, sent-s.sentDown
-	if in == 0 && out == 0 {
+	in, out := s.tally.moved(&s.Stream)
+	if in+out == 0 {
 		return
 	}
-	s.received, s.sentDown = received, sent
-	far := s.far.Load() != nil // Service and Endpoint are set
 	s.moved(s.server.EntryPoint, in, out)
 	s.moved(s.Router, in, out)
-	if far {
+	if s.far.Load() != nil { // Service and Endpoint are set
 		s.moved(s.Service, in, out)
 		s.moved(s.Endpoint, in, out)
 	}

@@ -1,0 +1,187 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/pergola-mesh/pergola/internal/sweep"
+	"github.com/pergola-mesh/pergola/proxy/exchange"
+)
+
+// Datagrams relays the datagrams of an entry point for UDP. What comes from one client address and port is
+// a session, with a socket of its own to one server: what the server answers there goes to the client.
+type Datagrams struct {
+	// Name is the entry point's.
+	Name string
+	// Route returns the router in force; nil when there is none.
+	Route func() *Route
+	// EntryPoint and Observer are told of every session; both may be nil.
+	EntryPoint exchange.StreamScope
+	Observer   exchange.StreamObserver
+	// Refused counts datagrams that were dropped: max_sessions, max_sessions_per_client, no_router. Sessions
+	// counts sessions, +1 and -1. Both may be nil.
+	Refused  func(rule string)
+	Sessions func(delta int)
+	Logger   *slog.Logger
+	// Idle is how long a session may move nothing.
+	Idle time.Duration
+	// MaxSessions and MaxPerClient bound the sessions of all clients, and of one address (of one /64 for
+	// IPv6); zero means no bound.
+	MaxSessions, MaxPerClient int
+
+	socket   *net.UDPConn
+	sweeper  sweep.Sweeper
+	draining atomic.Bool
+	killed   atomic.Bool
+
+	mu       sync.Mutex
+	sessions map[netip.AddrPort]*session
+	clients  map[netip.Addr]int
+	wg       sync.WaitGroup
+}
+
+// maxDatagram is the largest datagram there is, in bytes.
+const maxDatagram = 64 << 10
+
+type datagram [maxDatagram]byte
+
+var datagrams = sync.Pool{New: func() any { return new(datagram) }}
+
+// Serve passes on what comes to socket, until StopAccepting.
+func (d *Datagrams) Serve(socket *net.UDPConn) {
+	d.mu.Lock()
+	d.socket, d.sessions, d.clients = socket, map[netip.AddrPort]*session{}, map[netip.Addr]int{}
+	d.mu.Unlock()
+	local := addrPort(socket.LocalAddr())
+	buf := new(datagram)
+	for {
+		n, client, err := socket.ReadFromUDPAddrPort(buf[:])
+		switch {
+		case d.draining.Load() || errors.Is(err, net.ErrClosed):
+			return
+		case err != nil: // what the network says of a datagram that was sent before
+			continue
+		}
+		client = netip.AddrPortFrom(client.Addr().Unmap(), client.Port())
+		s, rule := d.find(client, local)
+		if rule != "" {
+			if d.Refused != nil {
+				d.Refused(rule)
+			}
+			continue
+		}
+		s.up(buf[:n])
+	}
+}
+
+// find returns the session of a client, a new one if need be, or why there can be none.
+func (d *Datagrams) find(client, local netip.AddrPort) (s *session, rule string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if s = d.sessions[client]; s != nil {
+		return s, ""
+	}
+	key := perClient(client.Addr())
+	route := d.Route()
+	switch {
+	case route == nil:
+		return nil, "no_router"
+	case d.MaxSessions > 0 && len(d.sessions) >= d.MaxSessions:
+		return nil, "max_sessions"
+	case d.MaxPerClient > 0 && d.clients[key] >= d.MaxPerClient:
+		return nil, "max_sessions_per_client"
+	}
+	s = newSession(d, route, client, local)
+	d.sessions[client] = s
+	d.clients[key]++
+	if d.Sessions != nil {
+		d.Sessions(1)
+	}
+	d.wg.Go(s.serve)
+	return s, ""
+}
+
+// forget ends a session's being found.
+func (d *Datagrams) forget(s *session) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.sessions, s.Stream.Conn.Peer)
+	key := perClient(s.Stream.Conn.Peer.Addr())
+	if d.clients[key]--; d.clients[key] == 0 {
+		delete(d.clients, key)
+	}
+	if d.Sessions != nil {
+		d.Sessions(-1)
+	}
+}
+
+// perClient is what a client is counted by.
+func perClient(a netip.Addr) netip.Addr {
+	if a.Is6() {
+		if p, err := a.Prefix(64); err == nil {
+			return p.Addr()
+		}
+	}
+	return a
+}
+
+func addrPort(a net.Addr) netip.AddrPort {
+	u, ok := a.(*net.UDPAddr)
+	if !ok {
+		return netip.AddrPort{}
+	}
+	ap := u.AddrPort()
+	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+}
+
+// StopAccepting has Serve return: no datagram is read any more. Answers of servers still go to clients.
+func (d *Datagrams) StopAccepting() {
+	d.draining.Store(true)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.socket != nil {
+		d.socket.SetReadDeadline(past)
+	}
+}
+
+// Active is the number of sessions.
+func (d *Datagrams) Active() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.sessions)
+}
+
+// Drain lets the answers come that are on their way: it returns when no session is left, or ctx ends.
+func (d *Datagrams) Drain(ctx context.Context) error {
+	d.StopAccepting()
+	return await(ctx, func() bool { return d.Active() == 0 })
+}
+
+// Kill ends all sessions, and waits until they have ended.
+func (d *Datagrams) Kill(ctx context.Context) error {
+	d.StopAccepting()
+	d.killed.Store(true)
+	d.sweeper.Each(func(e sweep.Entry) { e.(*session).cut() })
+	return await(ctx, func() bool { return d.Active() == 0 })
+}
+
+// await looks now and then whether something has come to its end: it is for the end of a process alone.
+func await(ctx context.Context, ended func() bool) error {
+	const pause = 10 * time.Millisecond
+	ticker := time.NewTicker(pause)
+	defer ticker.Stop()
+	for !ended() {
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}

@@ -1,0 +1,208 @@
+package relay_test
+
+import (
+	"context"
+	"encoding/binary"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/pergola-mesh/pergola/proxy/exchange"
+	"github.com/pergola-mesh/pergola/proxy/relay"
+)
+
+// names is a server that answers each question with its number and its client's port, as one of DNS has
+// the number of the question in its answer.
+func names(t *testing.T) string {
+	t.Helper()
+	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		buf := make([]byte, 2048)
+		for {
+			n, from, err := pc.ReadFrom(buf)
+			if err != nil {
+				return
+			}
+			pc.WriteTo(binary.BigEndian.AppendUint16(buf[:n:n], uint16(from.(*net.UDPAddr).Port)), from)
+		}
+	})
+	t.Cleanup(func() {
+		pc.Close()
+		wg.Wait()
+	})
+	return pc.LocalAddr().String()
+}
+
+// udpBackend connects sessions to a server.
+type udpBackend struct{ address atomic.Value }
+
+func (b *udpBackend) Connect(ctx context.Context, s *exchange.Stream) (relay.Link, error) {
+	var d net.Dialer
+	c, err := d.DialContext(ctx, "udp", b.address.Load().(string))
+	if err != nil {
+		return relay.Link{}, exchange.DialFailed.With(err)
+	}
+	return relay.Link{Conn: c}, nil
+}
+
+type udpEdge struct {
+	*relay.Datagrams
+	socket  *net.UDPConn
+	log     *log
+	refused chan string
+	route   atomic.Pointer[relay.Route]
+}
+
+func newUDPEdge(t *testing.T, change func(*relay.Datagrams)) *udpEdge {
+	t.Helper()
+	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := &udpEdge{socket: pc.(*net.UDPConn), log: &log{more: make(chan struct{}, 100)}, refused: make(chan string, 10)}
+	e.Datagrams = &relay.Datagrams{
+		Name: "dns", Route: e.route.Load, Observer: e.log, Logger: slog.New(slog.DiscardHandler), Idle: time.Minute,
+		Refused: func(rule string) { e.refused <- rule },
+	}
+	if change != nil {
+		change(e.Datagrams)
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() { e.Serve(e.socket) })
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		if err := e.Kill(ctx); err != nil {
+			t.Errorf("%d sessions do not end", e.Active())
+		}
+		wg.Wait()
+		pc.Close()
+	})
+	return e
+}
+
+func (e *udpEdge) client(t *testing.T) net.Conn {
+	t.Helper()
+	c, err := net.Dial("udp", e.socket.LocalAddr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.SetDeadline(time.Now().Add(10 * time.Second))
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// ask sends a question and returns the port that the server saw it come from.
+func ask(t *testing.T, c net.Conn, question string) uint16 {
+	t.Helper()
+	if _, err := c.Write([]byte(question)); err != nil {
+		t.Fatal(err)
+	}
+	buf := make([]byte, 2048)
+	n, err := c.Read(buf)
+	if err != nil || n != len(question)+2 || string(buf[:n-2]) != question {
+		t.Fatalf("%q is answered %q, %v", question, buf[:n], err)
+	}
+	return binary.BigEndian.Uint16(buf[n-2:])
+}
+
+func TestUDPSessions(t *testing.T) {
+	service := &udpBackend{}
+	service.address.Store(names(t))
+	e := newUDPEdge(t, nil)
+	a, b := e.client(t), e.client(t)
+	a.Write([]byte("early"))
+	if rule := <-e.refused; rule != "no_router" {
+		t.Error(rule)
+	}
+	e.route.Store(&relay.Route{Service: service})
+	first := ask(t, a, "one")
+	if again := ask(t, a, "two"); again != first {
+		t.Errorf("a client's datagrams come from port %d, then %d", first, again)
+	}
+	if other := ask(t, b, "one"); other == first {
+		t.Error("two clients share a session")
+	}
+	if got := ask(t, a, ""); got != first {
+		t.Error("an empty datagram is lost")
+	}
+	if e.Active() != 2 {
+		t.Errorf("%d sessions", e.Active())
+	}
+	// A session keeps its server when the route changes, as a connection does.
+	e.route.Store(nil)
+	if again := ask(t, a, "three"); again != first {
+		t.Error("the session has ended with its route")
+	}
+	if err := e.Kill(context.Background()); err != nil || e.Active() != 0 {
+		t.Errorf("%v, %d sessions", err, e.Active())
+	}
+	for range 2 {
+		if how := e.log.wait(t); how != "well" {
+			t.Error(how)
+		}
+	}
+	if s := e.log.last; s.Protocol != "udp" || s.Received.Load() == 0 || s.Sent.Load() <= s.Received.Load() {
+		t.Errorf("%+v", s)
+	}
+}
+
+func TestUDPCapsAndIdle(t *testing.T) {
+	service := &udpBackend{}
+	service.address.Store(names(t))
+	sessions := make(chan int, 10)
+	e := newUDPEdge(t, func(d *relay.Datagrams) {
+		d.MaxPerClient, d.Idle = 1, time.Millisecond
+		d.Sessions = func(delta int) { sessions <- delta }
+	})
+	e.route.Store(&relay.Route{Service: service})
+	ask(t, e.client(t), "one")
+	if n := <-sessions; n != 1 {
+		t.Error(n)
+	}
+	refused := e.client(t)
+	refused.Write([]byte("two"))
+	select { // the session may have gone meanwhile
+	case rule := <-e.refused:
+		if rule != "max_sessions_per_client" {
+			t.Error(rule)
+		}
+	case n := <-sessions:
+		if n != -1 {
+			t.Error(n)
+		}
+	}
+	if how := e.log.wait(t); how != "well" {
+		t.Error(how)
+	}
+	if err := e.Drain(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// Nobody listens: the session ends, and the next datagram finds another server.
+func TestUDPServerGone(t *testing.T) {
+	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	service := &udpBackend{}
+	service.address.Store(pc.LocalAddr().String())
+	pc.Close()
+	e := newUDPEdge(t, nil)
+	e.route.Store(&relay.Route{Service: service})
+	c := e.client(t)
+	c.Write([]byte("lost"))
+	if how := e.log.wait(t); how != "upstream_reset" {
+		t.Error(how)
+	}
+	service.address.Store(names(t))
+	ask(t, c, "found")
+}
