@@ -21,6 +21,7 @@ import (
 	"github.com/pergola-mesh/pergola/proxy/h1"
 	"github.com/pergola-mesh/pergola/proxy/h2"
 	"github.com/pergola-mesh/pergola/proxy/listen"
+	"github.com/pergola-mesh/pergola/proxy/relay"
 )
 
 // Options are what entry points share.
@@ -45,8 +46,10 @@ type Options struct {
 	// answer: none, and an entry point that is to speak HTTP/3 is an error.
 	QUIC func(entryPoint string) *tls.Config
 	// Relay returns who takes an entry point's connections away from HTTP; nil: nobody.
-	Relay  func(entryPoint string) Relay
-	Logger *slog.Logger
+	Relay func(entryPoint string) Relay
+	// Datagrams returns who relays the datagrams of an entry point for UDP.
+	Datagrams func(entryPoint string) *relay.Datagrams
+	Logger    *slog.Logger
 }
 
 // EntryPoint is an address the gateway listens on.

@@ -30,6 +30,7 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 			out.scope(s)
 		}
 	}
+	out.streams()
 	out.servers()
 	out.certificates()
 	m.mu.Lock()

@@ -22,11 +22,13 @@ type family struct {
 
 // families are all of the gateway's metrics.
 type families struct {
-	reloads, reloadFailures, lastSuccess, lastFailure, problems, kept family
-	connections, rejected, errors, accessLogDropped, expiry           family
-	retries, serverUp, serverInFlight                                 family
-	orders, resolverServed, resolverMissing, resolverFailing          family
-	requests, tls, duration, received, sent                           [kindCount]family
+	reloads, reloadFailures, lastSuccess, lastFailure, problems, kept     family
+	connections, rejected, errors, accessLogDropped, expiry               family
+	retries, serverUp, serverInFlight                                     family
+	orders, resolverServed, resolverMissing, resolverFailing              family
+	requests, tls, duration, received, sent                               [kindCount]family
+	streamErrors                                                          family
+	streamsTotal, streamsOpen, streamReceived, streamSent, streamDuration [kindCount]family
 }
 
 // own are the labels that tell the scopes of a kind apart, and the kind's name in metrics.
@@ -88,6 +90,17 @@ func newFamilies(traefik bool, headers []headerLabel) families {
 		fs.duration[kind] = both(k.name+"_request_duration_seconds", "How long HTTP requests"+of+" took, to the last byte of the response.", base...)
 		fs.received[kind] = both(k.name+"_requests_bytes_total", "Bytes of request bodies"+of+".", base...)
 		fs.sent[kind] = both(k.name+"_responses_bytes_total", "Bytes of response bodies"+of+".", base...)
+	}
+	fs.streamErrors = ours("entrypoint_connection_errors_total", "Connections of TCP and UDP routers that did not end in the ordinary way, by kind of error.", "entrypoint", "kind")
+	for kind := EntryPoint; kind <= Server; kind++ {
+		k := own[kind]
+		of := " of TCP and UDP routers, by " + k.name + "."
+		labels := append([]string{"protocol"}, k.labels...)
+		fs.streamsTotal[kind] = ours(k.name+"_connections_total", "Connections, or UDP sessions,"+of, labels...)
+		fs.streamsOpen[kind] = ours(k.name+"_connections_open", "Open connections, or UDP sessions,"+of, labels...)
+		fs.streamReceived[kind] = ours(k.name+"_connection_received_bytes_total", "Bytes from clients over connections"+of, labels...)
+		fs.streamSent[kind] = ours(k.name+"_connection_sent_bytes_total", "Bytes to clients over connections"+of, labels...)
+		fs.streamDuration[kind] = ours(k.name+"_connection_duration_seconds", "How long connections lasted, or UDP sessions,"+of, labels...)
 	}
 	base := append([]string{"code"}, own[Server].labels...)
 	fs.requests[Server] = ours("server_requests_total", "HTTP requests that a server was sent, by its status; 0 when it gave none.", base...)

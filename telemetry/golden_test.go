@@ -23,6 +23,24 @@ import (
 var update = flag.Bool("update", false, "write the metrics that come out into testdata")
 
 // traffic makes m have something of everything.
+// streamTraffic has a stream end, one fail and one go on.
+func streamTraffic(m *Metrics) {
+	scopes := []exchange.StreamScope{m.StreamEntryPoint("web"), m.StreamRouter("db@file", "db@file"), m.StreamService("db@file"), m.StreamEndpoint("db@file", "10.0.0.1:5432")}
+	for i := range 3 {
+		s := &exchange.Stream{Conn: &exchange.Conn{Shard: uint32(i)}, Protocol: "tcp", Duration: int64(20 * time.Second)}
+		if i == 1 {
+			s.Fail(exchange.DialFailed)
+		}
+		for _, scope := range scopes {
+			scope.Opened(s)
+			scope.Moved(s, 100, 1000)
+			if i < 2 {
+				scope.Closed(s)
+			}
+		}
+	}
+}
+
 func traffic(m *Metrics) {
 	scopes := []exchange.Scope{m.EntryPoint("web"), m.Router("web@file", "web@file"), m.Service("web@file"), m.Endpoint("web@file", "http://10.0.0.1:80")}
 	observe := func(change func(x *exchange.Exchange)) {
@@ -45,6 +63,7 @@ func traffic(m *Metrics) {
 		x.Record.UpstreamStatus = 0
 	})
 	observe(func(x *exchange.Exchange) { x.Record.Uncounted = true })
+	streamTraffic(m)
 	m.Connections("web", "TCP").Add(1, 3)
 	m.Connections("web", "TCP").Add(2, -1)
 	m.Rejected("web", "te_and_cl")

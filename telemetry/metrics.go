@@ -54,6 +54,7 @@ type Metrics struct {
 	scopes [kindCount]map[scopeID]*scope
 	made   int // scopes made since the last sweep
 
+	streams     streams
 	connections meterMap
 	rejected    meterMap
 	orders      meterMap

@@ -114,9 +114,7 @@ func (l *Loaded) address(key string, e *EntryPoint) {
 		return
 	}
 	switch e.Protocol() {
-	case "tcp":
-	case "udp":
-		l.problem(key, "is %s: this build does not have UDP entry points yet", e.Address)
+	case "tcp", "udp":
 	default:
 		l.problem(key, "is %s; the protocol must be tcp or udp", e.Address)
 	}

@@ -19,7 +19,10 @@ type Options struct {
 	View func() *snapshot.View
 	// Certificates returns the certificates in use; nil when there are none.
 	Certificates func() []*x509.Certificate
-	Version      Version
+	// Connections returns the connections of TCP routers that are open, or the sessions of UDP routers, by
+	// "tcp" or "udp"; nil when there are none.
+	Connections func(protocol string) []Connection
+	Version     Version
 	// BasePath is what comes before /api, "/" for nothing.
 	BasePath string
 	// Hosts are the names, without ports, that a request may use on a loopback connection besides
@@ -107,7 +110,7 @@ func (a *api) serveAPI(w http.ResponseWriter, r *http.Request, path string) {
 }
 
 func (a *api) now() *state {
-	s := &state{View: a.options.View()}
+	s := &state{View: a.options.View(), connections: a.options.Connections}
 	if s.View == nil {
 		s.View = &snapshot.View{}
 	}

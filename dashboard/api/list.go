@@ -23,6 +23,7 @@ type item struct {
 	issuer                              string // of a certificate
 	expires                             int64  // of a certificate, Unix seconds
 	search                              []string
+	connection                          *Connection // of an open connection
 	show                                func() any
 }
 
@@ -39,6 +40,7 @@ type section struct {
 type state struct {
 	*snapshot.View
 	certificates []*x509.Certificate
+	connections  func(protocol string) []Connection
 }
 
 // order compares two items, before their names do.

@@ -16,8 +16,10 @@ var sections = []*section{
 	mapped("tcp/routers", "router", func(v *snapshot.View) map[string]*snapshot.TCPRouterView { return v.TCPRouters }, tcpRouter, routerOrders),
 	mapped("tcp/services", "service", func(v *snapshot.View) map[string]*snapshot.TCPServiceView { return v.TCPServices }, tcpService, serviceOrders),
 	mapped("tcp/middlewares", "middleware", func(v *snapshot.View) map[string]*snapshot.MiddlewareView { return v.TCPMiddlewares }, middleware, middlewareOrders),
+	connections("tcp/connections", "tcp", "connection"),
 	mapped("udp/routers", "router", func(v *snapshot.View) map[string]*snapshot.UDPRouterView { return v.UDPRouters }, udpRouter, routerOrders),
 	mapped("udp/services", "service", func(v *snapshot.View) map[string]*snapshot.UDPServiceView { return v.UDPServices }, udpService, serviceOrders),
+	connections("udp/sessions", "udp", "session"),
 	mapped("entrypoints", "entry point", func(v *snapshot.View) map[string]*static.EntryPoint { return v.EntryPoints }, entryPoint, nil),
 	{"certificates", "certificate", certificateItems, findCertificate, certificateOrders},
 }

@@ -26,6 +26,7 @@ type core struct {
 	metrics *telemetry.Metrics
 	servers *upstream.Registry
 	streams *layer4.Registry
+	relays  relays
 	builder *snapshot.Builder
 	live    *snapshot.Live
 	first   snapshot.Report // of the gateway's own objects
@@ -50,7 +51,7 @@ func newCoreWith(c *static.Configuration, logger *slog.Logger, p upstream.Pools)
 		return nil, err
 	}
 	k.servers = upstream.NewRegistry(upstream.Options{Pools: p, Scopes: k.metrics, Logger: logger})
-	k.streams = layer4.NewRegistry(layer4.Options{Logger: logger})
+	k.streams = layer4.NewRegistry(layer4.Options{Scopes: k.metrics, Logger: logger})
 	k.builder, k.first = snapshot.NewBuilder(snapshot.Options{
 		EntryPoints:    c.EntryPoints,
 		Precedence:     c.Providers.Precedence,
@@ -63,6 +64,7 @@ func newCoreWith(c *static.Configuration, logger *slog.Logger, p upstream.Pools)
 		Layer4:         k.streams,
 		Identity:       &k.identity,
 		Routers:        k.metrics,
+		Streams:        k.metrics,
 		LogInternals:   c.AccessLog != nil && c.AccessLog.AddInternals,
 		CountInternals: c.Metrics != nil && c.Metrics.AddInternals,
 		Logger:         logger,
@@ -71,6 +73,7 @@ func newCoreWith(c *static.Configuration, logger *slog.Logger, p upstream.Pools)
 	})
 	k.live = snapshot.NewLive(k.builder.Snapshot())
 	k.metrics.SetLive(k.isLive)
+	k.metrics.SetLiveStreams(k.isLiveStream)
 	k.metrics.SetServers(k.serverStates)
 	k.metrics.SetExpiries(k.expiries)
 	return k, nil
@@ -101,6 +104,9 @@ func (k *core) serverStates() []telemetry.ServerState {
 	for i, s := range servers {
 		states[i] = telemetry.ServerState{Service: s.Service, URL: s.URL, Up: s.Status == upstream.StatusUp, InFlight: s.InFlight}
 	}
+	for _, s := range k.streams.Servers() {
+		states = append(states, telemetry.ServerState{Service: s.Service, URL: s.Address, Up: s.Up, InFlight: s.InFlight})
+	}
 	return states
 }
 
@@ -129,6 +135,7 @@ func (k *core) services(c *static.Configuration) map[string]exchange.Handler {
 	if c.API != nil {
 		services["api"] = httpadapter.Handler(api.New(api.Options{
 			View:         func() *snapshot.View { return k.live.Snapshot().View() },
+			Connections:  k.openConnections,
 			Certificates: k.identity.Certificates,
 			BasePath:     c.API.BasePath, Debug: c.API.Debug, Dashboard: c.API.Dashboard,
 			Version: api.Version{Version: version, Codename: "pergola", StartDate: time.Now(), Commit: commitText(),

@@ -20,6 +20,7 @@ import (
 	"github.com/pergola-mesh/pergola/proxy/exchange"
 	"github.com/pergola-mesh/pergola/proxy/h3"
 	"github.com/pergola-mesh/pergola/proxy/listen"
+	"github.com/pergola-mesh/pergola/proxy/relay"
 	"github.com/pergola-mesh/pergola/proxy/snapshot"
 	"github.com/pergola-mesh/pergola/telemetry/accesslog"
 	"github.com/pergola-mesh/pergola/telemetry/oplog"
@@ -94,6 +95,9 @@ func start(loaded *static.Loaded) (*process, error) {
 	}
 	for _, e := range p.gateway.EntryPoints() {
 		p.logs.Info("listening", "entryPoint", e.Name(), "address", e.Addr().String())
+	}
+	for _, e := range p.gateway.UDP() {
+		p.logs.Info("listening", "entryPoint", e.Name(), "address", e.Addr().String()+"/udp")
 	}
 	if err := p.ready(before); err != nil {
 		p.stop()
@@ -177,9 +181,10 @@ func (p *process) options(logger *slog.Logger) gateway.Options {
 			config := p.core.live.ConfigFor(name)
 			return func(*exchange.Conn) *tls.Config { return config }
 		},
-		QUIC:    func(name string) *tls.Config { return p.core.live.ConfigFor(name, h3.Protocol) },
-		Relay:   p.relay,
-		Refused: m.Rejected,
+		QUIC:      func(name string) *tls.Config { return p.core.live.ConfigFor(name, h3.Protocol) },
+		Relay:     func(name string) gateway.Relay { return p.relay(name, logger) },
+		Datagrams: func(name string) *relay.Datagrams { return p.datagrams(name, logger) },
+		Refused:   m.Rejected,
 		Connections: func(name, protocol string) func(int) {
 			g := m.Connections(name, protocol)
 			return func(delta int) { g.Add(0, int64(delta)) }

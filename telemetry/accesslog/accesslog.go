@@ -22,17 +22,19 @@ import (
 
 // Log is an access log. It is an exchange.Observer, safe for concurrent use.
 type Log struct {
-	format   func(l *Log, b []byte, e *entry) []byte
-	filter   filter
-	kept     [fieldCount]bool
-	layout   layout
-	request  headerModes
-	response headerModes
-	query    queryModes
-	stamps   stamps
-	count    atomic.Uint64 // requests, since the start
-	entries  sync.Pool     // *entry
-	writer   *writer
+	format     func(l *Log, b []byte, e *entry) []byte
+	filter     filter
+	kept       [fieldCount]bool
+	keptOwn    map[string]bool // of streamFields
+	structured bool            // lines are JSON
+	layout     layout
+	request    headerModes
+	response   headerModes
+	query      queryModes
+	stamps     stamps
+	count      atomic.Uint64 // requests, since the start
+	entries    sync.Pool     // *entry
+	writer     *writer
 }
 
 // entry is a line in the making.
@@ -72,7 +74,7 @@ func newLog(c *static.AccessLog, logger *slog.Logger) (*Log, error) {
 	case "genericCLF":
 		l.format = (*Log).genericCLF
 	case "json":
-		l.format = (*Log).json
+		l.format, l.structured = (*Log).json, true
 	default:
 		return nil, fmt.Errorf("format: %q is not a format: use common, genericCLF or json", c.Format)
 	}
@@ -81,6 +83,9 @@ func newLog(c *static.AccessLog, logger *slog.Logger) (*Log, error) {
 		return nil, err
 	}
 	if l.kept, err = chooseFields(&c.Fields, logger); err != nil {
+		return nil, err
+	}
+	if l.keptOwn, err = chooseStreamFields(&c.Fields); err != nil {
 		return nil, err
 	}
 	l.layout = newLayout(&l.kept)

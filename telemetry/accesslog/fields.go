@@ -150,7 +150,7 @@ func chooseFields(c *static.AccessLogFields, logger *slog.Logger) (kept [fieldCo
 			return kept, err
 		}
 		same := func(known string) bool { return strings.EqualFold(known, name) }
-		known := slices.ContainsFunc(notLogged, same)
+		known := slices.ContainsFunc(notLogged, same) || slices.ContainsFunc(streamFields, func(f streamField) bool { return same(f.name) })
 		for id := range fields {
 			if same(fields[id].name) {
 				kept[id], known = keep, true
@@ -161,6 +161,21 @@ func chooseFields(c *static.AccessLogFields, logger *slog.Logger) (kept [fieldCo
 		}
 	}
 	return kept, nil
+}
+
+// chooseStreamFields finds which of the fields are kept that only lines of streams have.
+func chooseStreamFields(c *static.AccessLogFields) (map[string]bool, error) {
+	otherwise, err := parseKeep("fields.defaultMode", c.DefaultMode, true)
+	kept := map[string]bool{}
+	for _, f := range streamFields {
+		kept[f.name] = otherwise
+		for name, mode := range c.Names {
+			if err == nil && strings.EqualFold(name, f.name) {
+				kept[f.name], err = parseKeep("fields.names."+name, mode, otherwise)
+			}
+		}
+	}
+	return kept, err
 }
 
 func parseKeep(key, mode string, otherwise bool) (bool, error) {
