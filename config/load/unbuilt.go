@@ -19,6 +19,7 @@ type Unbuilt struct {
 var unbuiltDynamic = []Unbuilt{
 	{"http.routers.*.parentRefs", "nested routers"},
 	{"http.serversTransports.*.spiffe", "SPIFFE identities"},
+	{"tcp.serversTransports.*.tls.spiffe", "SPIFFE identities"},
 }
 
 // TakeUnbuilt takes every key out of t that a row names and reports those that are not off. base is

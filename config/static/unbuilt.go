@@ -24,6 +24,7 @@ var unbuilt = []load.Unbuilt{
 	{Key: "providers.zooKeeper", Feature: "the ZooKeeper provider"},
 	{Key: "providers.plugin", Feature: "plugin providers"},
 	{Key: "serversTransport.spiffe", Feature: "SPIFFE identities"},
+	{Key: "tcpServersTransport.tls.spiffe", Feature: "SPIFFE identities"},
 	{Key: "metrics.otlp", Feature: "OpenTelemetry metrics"},
 	{Key: "metrics.datadog", Feature: "Datadog metrics"},
 	{Key: "metrics.statsD", Feature: "StatsD metrics"},

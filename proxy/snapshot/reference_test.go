@@ -21,15 +21,18 @@ func TestReferenceHasEveryKey(t *testing.T) {
 	doc := string(content)
 	built, missing, _ := strings.Cut(doc, "## Known, and not in this build")
 	documented := documentedKeys(built)
-	for _, k := range load.Keys(&dynamic.Configuration{HTTP: &dynamic.HTTPConfiguration{}}) {
+	for _, k := range load.Keys(&dynamic.Configuration{HTTP: &dynamic.HTTPConfiguration{}, TCP: &dynamic.TCPConfiguration{}, UDP: &dynamic.UDPConfiguration{}}) {
 		section := strings.Split(k.Path, ".")
 		switch {
-		case section[0] != "http":
+		case section[0] == "tls":
 			section = section[:1]
 		case len(section) > 4:
 			section = section[:4]
 		}
 		if strings.Contains(missing, "| `"+strings.Join(section, ".")+"` |") {
+			continue
+		}
+		if strings.HasPrefix(k.Path, "tcp.serversTransports.<name>.tls.spiffe") {
 			continue
 		}
 		if k.Path == "http" || len(section) < 4 || section[1] == "middlewares" || strings.HasSuffix(k.Path, "[n]") {
