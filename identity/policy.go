@@ -52,6 +52,9 @@ func (s *Store) NewPolicy(name string, o *dynamic.TLSOptions, authorities [][]by
 	if c.CipherSuites, err = tlswords.Suites(o.CipherSuites); err != nil {
 		return nil, err
 	}
+	if len(c.CipherSuites) == 0 && c.MinVersion >= tls.VersionTLS12 {
+		c.CipherSuites = authenticated
+	}
 	if c.CurvePreferences, err = tlswords.Curves(o.CurvePreferences); err != nil {
 		return nil, err
 	}
@@ -68,6 +71,14 @@ func (s *Store) NewPolicy(name string, o *dynamic.TLSOptions, authorities [][]by
 	}
 	p.base = c
 	return p, nil
+}
+
+// authenticated are the suites of TLS 1.2 that encrypt and authenticate at once, with forward secrecy:
+// those in CBC mode have been broken more than once (Lucky Thirteen). RFC 9325 §4.2.
+var authenticated = []uint16{
+	tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+	tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+	tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
 }
 
 // clients sets how clients are known.
