@@ -37,13 +37,14 @@ func (c *downConn) request(s *downStream, ends bool) *frame.Error {
 		return ruleFlood
 	}
 	if c.working >= c.srv.maxStreams() {
+		id := s.id
 		s.free()
-		c.past.add(s.id, byUs)
+		c.past.add(id, byUs)
 		if !c.budget.spend(costReset) {
 			return ruleFlood
 		}
 		b := c.output()
-		b.p = frame.AppendRSTStream(b.p, s.id, frame.RefusedStream)
+		b.p = frame.AppendRSTStream(b.p, id, frame.RefusedStream)
 		return nil
 	}
 	s.window = c.peerWindow
