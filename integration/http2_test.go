@@ -207,7 +207,7 @@ func TestHTTP2OfCurl(t *testing.T) {
 		{"--http2-prior-knowledge", "http://" + g.Web + "/"},
 		{"-k", "https://" + g.Web + "/"},
 	} {
-		output, err := exec.Command("curl", append([]string{"-s", "-S", "-m", "10", "-w", "%{http_version} %{http_code}", "--data-binary", "@"+upload}, arguments...)...).CombinedOutput()
+		output, err := exec.Command("curl", append([]string{"-s", "-S", "-m", "10", "-w", "%{http_version} %{http_code}", "--data-binary", "@" + upload}, arguments...)...).CombinedOutput()
 		if err != nil || !bytes.HasSuffix(output, []byte("2 200")) {
 			t.Errorf("%v: %v\n%.1000s", arguments, err, output)
 		}
