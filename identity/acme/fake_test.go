@@ -134,6 +134,7 @@ type fakeStorage struct {
 	held     bool
 	failing  error
 	saves    int
+	shared   bool
 }
 
 func (f *fakeStorage) Load(_ context.Context, _, known string) (*storage.Data, string, error) {
@@ -189,7 +190,7 @@ func (f *fakeStorage) Find(context.Context, string, string) (storage.Challenge, 
 	return storage.Challenge{}, false, errors.New("not asked in these tests")
 }
 func (f *fakeStorage) Withdraw(context.Context, storage.Challenge) error { return nil }
-func (f *fakeStorage) Shared() bool                                      { return true }
+func (f *fakeStorage) Shared() bool                                      { return f.shared }
 func (f *fakeStorage) Close() error                                      { return nil }
 
 type fakeLease struct {

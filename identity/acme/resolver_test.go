@@ -149,7 +149,7 @@ func TestRateLimitIsHeeded(t *testing.T) {
 // TestTwoGateways share a storage: one orders, both serve.
 func TestTwoGateways(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ca, s := &fakeAuthority{life: 90 * day, took: 20 * time.Second}, &fakeStorage{}
+		ca, s := &fakeAuthority{life: 3 * day, took: 20 * time.Second}, &fakeStorage{shared: true}
 		one := newSubject(t, ca, s, []string{"a.example"}, []string{"b.example"})
 		two := newSubject(t, ca, s, []string{"a.example"}, []string{"b.example"})
 		wait(time.Minute)
@@ -159,7 +159,7 @@ func TestTwoGateways(t *testing.T) {
 		if one.serves() != "a.example b.example" || two.serves() != one.serves() {
 			t.Errorf("one serves %q, the other %q", one.serves(), two.serves())
 		}
-		wait(65 * day)
+		wait(2*day + time.Hour)
 		if got := ca.ordered(); len(got) != 4 {
 			t.Errorf("with renewals: %v", got)
 		}
