@@ -22,30 +22,20 @@ import (
 	"github.com/pergola-mesh/pergola/integration/harness"
 )
 
-const overHTTP2 = `
--- static.yaml --
-entryPoints:
-  web:
-    address: $WEB
-providers:
-  file:
-    filename: $DIR/routes.yaml
--- routes.yaml --
-http:
-  routers:
-    plain:
-      rule: PathPrefix(~/~)
-      service: backend
-    secure:
-      rule: PathPrefix(~/~)
-      service: backend
-      tls: {}
-  services:
-    backend:
-      loadBalancer:
-        servers:
-          - url: $BACKEND
-`
+// startHTTP2 starts a gateway with the configuration of docs/examples/http2 before a backend.
+func startHTTP2(t *testing.T, backend string) *harness.Gateway {
+	t.Helper()
+	archive := ""
+	for _, name := range []string{"pergola.yaml", "routes.yaml"} {
+		text, err := os.ReadFile("../docs/examples/http2/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		archive += "-- " + name + " --\n" + string(text)
+	}
+	return harness.Start(t, strings.NewReplacer(":80\n", "$WEB\n", "/etc/pergola/routes.yaml", "$DIR/routes.yaml",
+		"http://10.0.0.1:8080", backend).Replace(archive), nil)
+}
 
 // patient answers what it has read to its end.
 func patient(t *testing.T) string {
@@ -59,7 +49,7 @@ func patient(t *testing.T) string {
 // TestH2spec: every case of h2spec passes, the strict ones too.
 func TestH2spec(t *testing.T) {
 	h2spec := harness.Tool(t, "h2spec", "h2spec")
-	g := harness.Start(t, overHTTP2, harness.Vars{"BACKEND": patient(t)})
+	g := startHTTP2(t, patient(t))
 	host, port, err := net.SplitHostPort(g.Web)
 	if err != nil {
 		t.Fatal(err)
@@ -163,8 +153,17 @@ func (c *h2conn) next(stream uint32) http2.Frame {
 // TestWebSocketOverHTTP2: a WebSocket that is opened by an extended CONNECT reaches a server that speaks
 // HTTP/1.1. RFC 8441.
 func TestWebSocketOverHTTP2(t *testing.T) {
-	g := harness.Start(t, overHTTP2, harness.Vars{"BACKEND": harness.Whoami(t, "one")})
+	g := startHTTP2(t, harness.Whoami(t, "one"))
 	c := dialHTTP2(t, g.Web)
+	settings, ok := c.next(0).(*http2.SettingsFrame)
+	if !ok {
+		t.Fatal("the gateway does not begin with its settings")
+	}
+	for id, want := range map[http2.SettingID]uint32{http2.SettingMaxConcurrentStreams: 250, http2.SettingHeaderTableSize: 8192, http2.SettingEnableConnectProtocol: 1} {
+		if got, _ := settings.Value(id); got != want {
+			t.Errorf("%v is %d, want %d", id, got, want)
+		}
+	}
 	c.head(1, false, ":method", "CONNECT", ":protocol", "websocket", ":scheme", "http", ":authority", "a.test", ":path", "/echo",
 		"sec-websocket-version", "13")
 	head, ok := c.next(1).(*http2.MetaHeadersFrame)
@@ -198,7 +197,7 @@ func TestWebSocketOverHTTP2(t *testing.T) {
 
 // TestHTTP2OfCurl: an independent client is answered, over TLS by ALPN and on plaintext by prior knowledge.
 func TestHTTP2OfCurl(t *testing.T) {
-	g := harness.Start(t, overHTTP2, harness.Vars{"BACKEND": harness.Whoami(t, "one")})
+	g := startHTTP2(t, harness.Whoami(t, "one"))
 	upload := filepath.Join(t.TempDir(), "upload")
 	if err := os.WriteFile(upload, make([]byte, 1<<20), 0o600); err != nil {
 		t.Fatal(err)
