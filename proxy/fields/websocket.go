@@ -1,6 +1,7 @@
 package fields
 
 import (
+	"bytes"
 	"crypto/rand"
 	"crypto/sha1"
 	"encoding/base64"
@@ -60,6 +61,35 @@ func (c *Change) accepted(x *exchange.Exchange) bool {
 	if p.Proto == exchange.HTTP2 || p.Proto == exchange.HTTP3 || !exchange.EqualFold(x.Request.Upgrade, "websocket") {
 		return true
 	}
-	sum := sha1.Sum(append(c.key[:len(c.key):len(c.key)], "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"...))
-	return string(p.Header.Get(webSocketAccept)) == base64.StdEncoding.EncodeToString(sum[:])
+	return string(p.Header.Get(webSocketAccept)) == accept(c.key[:])
+}
+
+// accept is what a server answers a key with. RFC 6455 §4.2.2.
+func accept(key []byte) string {
+	sum := sha1.Sum(append(key[:len(key):len(key)], "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"...))
+	return base64.StdEncoding.EncodeToString(sum[:])
+}
+
+// WithdrawKey takes the key out of a request for a WebSocket that goes on as an extended CONNECT, which has
+// none, and returns a copy; nil when there is none.
+func WithdrawKey(r *exchange.Request) []byte {
+	key := bytes.Clone(r.Header.Get(webSocketKey))
+	r.Header.Del(webSocketKey)
+	return key
+}
+
+// RestoreKey puts a key that was withdrawn back.
+func RestoreKey(r *exchange.Request, key []byte) {
+	if key != nil {
+		r.Header.SetBytes(webSocketKey, key)
+	}
+}
+
+// Answer makes p, which accepts an extended CONNECT, the answer to x's request as HTTP/1.1 has it.
+func Answer(x *exchange.Exchange, t exchange.Tunnel) {
+	p := &x.Response
+	p.Status, p.Tunnel, p.Upgrade, p.Length = 101, t, x.Request.Upgrade, -1
+	if key := x.Request.Header.Get(webSocketKey); key != nil {
+		p.Header.Set(webSocketAccept, accept(key))
+	}
 }

@@ -27,7 +27,9 @@ type call struct {
 	pump           *upPump      // sends the request's body meanwhile; nil when it went with the head
 	bound          bool         // to the exchange's life
 	over           bool         // all of the answer is here: the connection is no longer needed
-	bodiless       bool         // the answer to HEAD has no body
+	bodiless       bool         // the answer has no body, such as that to HEAD
+	asks           bool         // the client waits for a 100
+	tun            upTunnel     // the response's tunnel
 	last           *chunk       // what the last Next returned
 	taken          int64        // bytes of the body, by Next
 
@@ -51,6 +53,7 @@ type call struct {
 	target             int            // how much that is at most
 	total              int            // bytes that came
 	blocked            bool           // in the connection's list
+	tunnelled          bool           // the protocol has changed
 	waits              bool           // somebody waits for more of the body
 	got                uint32         // counts what came, put what was sent
 	put                uint32
@@ -100,21 +103,16 @@ func (p *Pool) Handle(x *exchange.Exchange) error {
 func (k *call) ask() error {
 	x := k.x
 	if err := x.Life.Bind(k); err != nil {
-		k.u.mu.Lock()
-		k.u.unload()
-		k.u.mu.Unlock()
+		k.abandon()
 		return err
 	}
 	k.bound = true
-	body, whole := exchange.WholeOf(x.Request.Body)
-	if x.Request.Continue {
-		body, whole = nil, false
-	}
 	if x.Request.Upgrade != nil {
-		k.u.mu.Lock()
-		k.u.unload()
-		k.u.mu.Unlock()
-		return exchange.MethodUnknown.Withf("changing protocol over HTTP/2 to a server")
+		return k.change()
+	}
+	body, whole := exchange.WholeOf(x.Request.Body)
+	if k.asks = x.Request.Continue; k.asks {
+		body, whole = nil, false
 	}
 	rest, err := k.open(body, whole)
 	if err != nil {
@@ -125,6 +123,13 @@ func (k *call) ask() error {
 		k.startPump(rest, whole)
 	}
 	return k.wait()
+}
+
+// abandon gives up the place on the connection before there is a stream.
+func (k *call) abandon() {
+	k.u.mu.Lock()
+	k.u.unload()
+	k.u.mu.Unlock()
 }
 
 // open begins the stream and sends the head and as much of a whole body as may be sent at once. It
@@ -175,7 +180,11 @@ func (k *call) open(body []byte, whole bool) ([]byte, error) {
 func (k *call) appendHead(dst, body []byte, whole bool) []byte {
 	r, c, e := &k.x.Request, &k.pool.config, k.u.enc
 	k.bodiless = r.Method == "HEAD"
-	dst = e.Method(dst, r.Method)
+	if r.Upgrade != nil {
+		dst = e.Protocol(e.Method(dst, "CONNECT"), r.Upgrade)
+	} else {
+		dst = e.Method(dst, r.Method)
+	}
 	dst = e.Scheme(dst, c.Scheme)
 	switch {
 	case c.Host != nil:
@@ -281,7 +290,7 @@ func (k *call) interim(b *fields.Block) error {
 	if err := b.Response(&x.Response, x.Request.Method, false); err != nil {
 		return exchange.UpstreamProtocol.With(err)
 	}
-	if x.Informer == nil {
+	if x.Informer == nil || x.Response.Status == 100 && !k.asks {
 		return nil
 	}
 	return x.Informer.Inform(x.Response.Status, &x.Response.Header)
@@ -294,6 +303,9 @@ func (k *call) answered() error {
 		return exchange.UpstreamProtocol.With(err)
 	}
 	p.Proto = exchange.HTTP2
+	if k.x.Request.Upgrade != nil && p.Status/100 == 2 {
+		return k.changed()
+	}
 	p.Body = k
 	u.mu.Lock()
 	k.over = k.ended && (k.sent || k.stopped)

@@ -497,3 +497,39 @@ func TestIdle(t *testing.T) {
 		p.Close()
 	}
 }
+
+// TestWindowShrinks: the end of a request needs no window, not even one that has become negative.
+// RFC 9113 §6.9.2.
+func TestWindowShrinks(t *testing.T) {
+	checkLeaks(t)
+	shrunk := make(chan struct{})
+	s := newRaw(t, func(c *rawConn) {
+		c.greet()
+		f, _ := c.until(frame.Data)
+		c.greet(frame.Setting{ID: frame.InitialWindowSize, Value: 0})
+		c.until(frame.Settings) // the second answer: that to the first came before the data, or comes now
+		c.send(frame.AppendPing(nil, false, [8]byte{}))
+		c.until(frame.Ping)
+		close(shrunk)
+		for !f.Ends() {
+			var ok bool
+			if f, ok = c.until(frame.Data); !ok {
+				t.Error("the request does not end")
+				return
+			}
+		}
+		c.send(c.head(f.Stream, 200, true))
+		c.drain()
+	})
+	p := newTestPool(t, PoolConfig{Dial: s.dial})
+	body := newPipe()
+	go func() {
+		body.in <- []byte("abc")
+		<-shrunk
+		close(body.in)
+	}()
+	if _, err := ask(p, exchangetest.Request("POST", "/", exchange.Body(body))); err != nil {
+		t.Fatal(err)
+	}
+	p.Close()
+}

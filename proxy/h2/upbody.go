@@ -119,8 +119,9 @@ func (k *call) Next() ([]byte, error) {
 	if err == nil {
 		k.allow()
 	}
+	failed := err != nil && err == k.err
 	u.unlock()
-	if err == k.err && err != nil { // not with the lock: it may be waited for by who cancels
+	if failed { // not with the lock: it may be waited for by who cancels
 		err = k.fault()
 	}
 	return p, err

@@ -36,7 +36,7 @@ func (k *call) startPump(rest []byte, whole bool) {
 
 func (p *upPump) run() {
 	if p.whole {
-		p.send(p.rest, true)
+		p.k.send(p.rest, true)
 		return
 	}
 	for {
@@ -50,7 +50,7 @@ func (p *upPump) run() {
 			p.fail(err)
 			return
 		}
-		if len(chunk) > 0 && !p.send(chunk, false) {
+		if len(chunk) > 0 && !p.k.send(chunk, false) {
 			return // the answer, if there is one, tells why
 		}
 	}
@@ -60,7 +60,7 @@ func (p *upPump) run() {
 func (p *upPump) end() {
 	t := &p.k.x.Request.Trailer
 	if t.Len() == 0 {
-		p.send(nil, true)
+		p.k.send(nil, true)
 		return
 	}
 	k, u := p.k, p.k.u
@@ -72,52 +72,8 @@ func (p *upPump) end() {
 	at := len(u.out)
 	u.out = u.enc.Header(u.enc.Begin(frame.BeginHeaders(u.out)), t, fields.NotInTrailer)
 	u.out = frame.EndHeaders(u.out, at, k.id, true, u.maxFrame)
-	p.sent()
+	k.finishSending()
 	u.unlock()
-}
-
-// send sends a piece of the body, as the server takes it, and behind the last one the end. It reports
-// whether the server still wants more.
-func (p *upPump) send(piece []byte, last bool) bool {
-	k, u := p.k, p.k.u
-	u.mu.Lock()
-	for {
-		if k.stopped || u.over != nil {
-			u.mu.Unlock()
-			return false
-		}
-		n := min(len(piece), k.window, u.window, u.maxFrame, maxPayload)
-		if len(piece) > 0 && (n <= 0 || len(u.out) >= maxOut) {
-			if !k.blocked {
-				k.blocked = true
-				u.blocked = append(u.blocked, k)
-			}
-			u.unlock()
-			<-k.room
-			u.mu.Lock()
-			continue
-		}
-		ends := last && n == len(piece)
-		u.out = frame.AppendData(u.out, k.id, piece[:n], ends)
-		k.window -= n
-		u.window -= n
-		k.put++
-		u.budget.earn(earnSent)
-		if piece = piece[n:]; ends {
-			p.sent()
-		}
-		if len(piece) == 0 {
-			u.unlock()
-			return true
-		}
-	}
-}
-
-// sent notes that the request is complete. With the lock.
-func (p *upPump) sent() {
-	if p.k.sent = true; p.k.ended {
-		p.k.u.drop(p.k)
-	}
 }
 
 // fail notes that the body could not be had: whoever waits for the answer waits in vain.

@@ -289,6 +289,8 @@ func (u *upConn) settings(f *frame.Frame) *frame.Error {
 				}
 			}
 			u.unblock()
+		case frame.EnableConnectProtocol:
+			u.connects.Store(value == 1)
 		case frame.MaxFrameSize:
 			u.maxFrame = int(value)
 		}

@@ -72,6 +72,7 @@ func (k *call) sweep(now int64) {
 	c := &k.pool.config
 	received, sent := k.receiving.still(k.got, now), k.sending.still(k.put, now)
 	switch {
+	case k.tunnelled:
 	case k.sent && !k.head && beyond(received, c.HeadTimeout) && beyond(sent, c.HeadTimeout):
 		k.u.reset(k, frame.Cancel, exchange.UpstreamTimeout.Withf("no response head within %v", c.HeadTimeout))
 	case k.head && k.waits && beyond(received, c.BodyTimeout):
