@@ -33,37 +33,6 @@ import (
 	"github.com/pergola-mesh/pergola/integration/harness"
 )
 
-// http3Gateway is a configuration with one route over TLS to $BACKEND.
-const http3Gateway = `
--- static.yaml --
-entryPoints:
-  web:
-    address: $WEB
-    http3: {}
-providers:
-  file:
-    filename: $DIR/routes.yaml
-accessLog: {}
-log:
-  level: INFO
--- routes.yaml --
-http:
-  routers:
-    all:
-      rule: PathPrefix(~/~)
-      service: backend
-      tls: {}
-  services:
-    backend:
-      loadBalancer:
-        servers:
-          - url: $BACKEND
-tls:
-  certificates:
-    - certFile: $CERT
-      keyFile: $KEY
-`
-
 // page asks for more and sends a body, and writes down by which protocol that went.
 const page = `<!doctype html><title>page</title><p id=result></p><script>
 (async () => {
@@ -94,8 +63,14 @@ func startHTTP3(t *testing.T) (g *harness.Gateway, spki string) {
 			io.WriteString(w, "more")
 		}
 	}))
+	archive, spki := http3Archive(t, backend)
+	return harness.Start(t, archive, nil), spki
+}
+
+// http3Archive is the configuration of docs/examples/http3, for a backend, every host and a certificate of
+// its own, and the hash of the key.
+func http3Archive(t *testing.T, backend string) (archive, spki string) {
 	cert, key, spki := selfSigned(t)
-	archive := ""
 	for _, name := range []string{"pergola.yaml", "routes.yaml"} {
 		text, err := os.ReadFile("../docs/examples/http3/" + name)
 		if err != nil {
@@ -103,9 +78,8 @@ func startHTTP3(t *testing.T) (g *harness.Gateway, spki string) {
 		}
 		archive += "-- " + name + " --\n" + string(text)
 	}
-	archive = strings.NewReplacer(":443", "$WEB", "/etc/pergola/routes.yaml", "$DIR/routes.yaml", "/etc/pergola/shop.pem", cert,
-		"/etc/pergola/shop.key", key, "http://10.0.0.1:8080", backend, "Host(`shop.example`)", "PathPrefix(`/`)").Replace(archive)
-	return harness.Start(t, archive, nil), spki
+	return strings.NewReplacer(":443", "$WEB", "/etc/pergola/routes.yaml", "$DIR/routes.yaml", "/etc/pergola/shop.pem", cert,
+		"/etc/pergola/shop.key", key, "http://10.0.0.1:8080", backend, "Host(`shop.example`)", "PathPrefix(`/`)", "accessLog: {}", "accessLog: {}\nlog: {level: INFO}").Replace(archive), spki
 }
 
 // selfSigned writes a certificate for 127.0.0.1 and its key to files.
@@ -221,37 +195,6 @@ func tool(t *testing.T, name string) string {
 	return path
 }
 
-// restartedHTTP3 is a configuration with one route over HTTP/3 to $BACKEND, for a gateway that can be replaced.
-const restartedHTTP3 = `
--- static.yaml --
-restart: {socket: $DIR/restart.sock}
-entryPoints:
-  web:
-    address: $WEB
-    http3: {}
-providers:
-  file:
-    filename: $DIR/routes.yaml
-log:
-  level: INFO
--- routes.yaml --
-http:
-  routers:
-    all:
-      rule: PathPrefix(~/~)
-      service: backend
-      tls: {}
-  services:
-    backend:
-      loadBalancer:
-        servers:
-          - url: $BACKEND
-tls:
-  certificates:
-    - certFile: $CERT
-      keyFile: $KEY
-`
-
 // TestRestartHTTP3 replaces the gateway while requests come over HTTP/3, each on a connection of its own,
 // and one is under way: packets of old connections reach the process that has them, and none fails.
 func TestRestartHTTP3(t *testing.T) {
@@ -265,8 +208,8 @@ func TestRestartHTTP3(t *testing.T) {
 		}
 		io.WriteString(w, "complete")
 	}))
-	cert, key, _ := selfSigned(t)
-	g := harness.Start(t, restartedHTTP3, harness.Vars{"BACKEND": backend, "CERT": cert, "KEY": key})
+	archive, _ := http3Archive(t, backend)
+	g := harness.Start(t, strings.Replace(archive, "entryPoints:", "restart: {socket: $DIR/restart.sock}\nentryPoints:", 1), nil)
 	get := func(path string) (string, error) {
 		tr := &http3.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
 		defer tr.Close()

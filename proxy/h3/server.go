@@ -60,6 +60,7 @@ type Server struct {
 	active     atomic.Int64
 	conns      sync.WaitGroup
 	draining   atomic.Bool
+	refusing   atomic.Bool // no handshake is begun any more
 	killed     atomic.Bool
 }
 
@@ -111,14 +112,13 @@ var errBusy = errors.New("too many handshakes, or none any more")
 // there is a bound on it, and past a lower one clients must show that the address is theirs.
 // RFC 9000 §8.1.
 func (s *Server) begins(ctx context.Context, info *quic.ClientInfo) (context.Context, error) {
-	if s.draining.Load() {
+	if n := s.handshakes.Add(1); n > maxHandshakes || s.refusing.Load() {
+		s.handshakes.Add(-1)
+		if n > maxHandshakes {
+			s.refused("h3_handshakes")
+		}
 		return nil, errBusy
 	}
-	if s.handshakes.Load() >= maxHandshakes {
-		s.refused("h3_handshakes")
-		return nil, errBusy
-	}
-	s.handshakes.Add(1)
 	h := &handshake{server: s}
 	if s.Session != nil {
 		ctx, h.session = s.Session(ctx)
@@ -183,14 +183,25 @@ func (s *Server) refused(rule string) {
 // Active is the number of connections being served.
 func (s *Server) Active() int { return int(s.active.Load()) }
 
-// Drain begins no more handshakes, but ends those it has begun, tells clients to ask for nothing more
-// (GOAWAY), lets them finish what they have asked for, and returns when none is left or ctx ends. What is
-// left then is cut by Kill. RFC 9114 §5.2.
+// Drain tells clients to ask for nothing more (GOAWAY), lets them finish what they have asked for, and
+// returns when none is left or ctx ends. What is left then is cut by Kill. RFC 9114 §5.2.
+//
+// Handshakes that have begun are ended. So are those whose first packet has been read, when another process
+// reads the socket from now on: a client that is refused does not try again.
 func (s *Server) Drain(ctx context.Context) error {
 	s.draining.Store(true)
 	enough, cancel := context.WithTimeout(ctx, handshakeGrace)
 	defer cancel()
-	await(enough, func() bool { return s.handshakes.Load() == 0 || s.killed.Load() })
+	none := func() bool { return s.handshakes.Load() == 0 || s.killed.Load() }
+	quiet := time.Now().Add(handshakeQuiet)
+	await(enough, func() bool {
+		if !none() {
+			quiet = time.Now().Add(handshakeQuiet)
+		}
+		return s.killed.Load() || time.Now().After(quiet)
+	})
+	s.refusing.Store(true)
+	await(enough, none)
 	if l := s.listener.Load(); l != nil {
 		l.Close()
 	}
