@@ -126,8 +126,7 @@ func (p *prefixed) Write(b []byte) (int, error) {
 // pieces writes byte by byte, and splits every record into records of one byte.
 type pieces struct {
 	net.Conn
-	records bool
-	left    int // handshake records yet to split
+	left int // handshake records yet to split
 }
 
 func (p *pieces) Write(b []byte) (int, error) {

@@ -3,6 +3,7 @@
 package integration
 
 import (
+	"context"
 	"crypto/tls"
 	"encoding/json"
 	"fmt"
@@ -109,7 +110,7 @@ func TestLayer4Example(t *testing.T) {
 	g, mysql, _ := startLayer4(t)
 	g.AwaitStatus("/", http.StatusTeapot)
 	client := &http.Client{Timeout: harness.Patience, Transport: &http.Transport{
-		DialTLS: func(string, string) (net.Conn, error) {
+		DialTLSContext: func(context.Context, string, string) (net.Conn, error) {
 			return tls.Dial("tcp", g.Web, &tls.Config{ServerName: "www.example.com", InsecureSkipVerify: true})
 		},
 	}}

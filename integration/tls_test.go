@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
-	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -249,7 +248,7 @@ func TestCertificateChangesUnderLoad(t *testing.T) {
 	if changes.Load() < 3 {
 		t.Errorf("only %d changes", changes.Load())
 	}
-	t.Log(fmt.Sprintf("%d handshakes and %d requests on kept connections over %d changes", fresh.Done.Load(), kept.Done.Load(), changes.Load()))
+	t.Logf("%d handshakes and %d requests on kept connections over %d changes", fresh.Done.Load(), kept.Done.Load(), changes.Load())
 }
 
 // TestServersCertificatesChangeUnderLoad moves a server from one authority to another, with a client

@@ -23,7 +23,6 @@ type call struct {
 	path []byte
 
 	block, trailer fields.Block // the answer's; of the reader until head, or trailers
-	body           []byte       // what is in memory of the request's body
 	pump           *upPump      // sends the request's body meanwhile; nil when it went with the head
 	bound          bool         // to the exchange's life
 	over           bool         // all of the answer is here: the connection is no longer needed

@@ -30,7 +30,7 @@ func askedByPostgres(conn *listen.Conn) (asked bool, err error) {
 	switch {
 	case extra:
 		// It would be taken for something that was said under the protection of TLS.
-		return false, errors.New("Postgres: a client went on before its request for TLS was answered")
+		return false, errors.New("postgres: a client went on before its request for TLS was answered")
 	case err == io.ErrUnexpectedEOF && !asked:
 		return false, nil // it was too short for the request; others may make sense of it
 	}
@@ -51,11 +51,11 @@ func (s *Server) greetPostgres(routes Routes, conn *listen.Conn, info *exchange.
 	case err != nil:
 		return nil, err
 	case !h.sent:
-		return nil, errors.New("Postgres: no ClientHello follows the request for TLS")
+		return nil, errors.New("postgres: no ClientHello follows the request for TLS")
 	}
 	r := routes.Secure(info, &h.Hello, true)
 	if r == nil {
-		return nil, errors.New("Postgres: no router is for the server name " + h.ServerName)
+		return nil, errors.New("postgres: no router is for the server name " + h.ServerName)
 	}
 	return &Choice{server: s, route: r, hello: h, postgres: true}, nil
 }
@@ -71,7 +71,7 @@ func askPostgres(c io.ReadWriter) error {
 		return err
 	}
 	if answer[0] != postgresAgreed[0] {
-		return errors.New("Postgres: the server does not do TLS")
+		return errors.New("postgres: the server does not do TLS")
 	}
 	return nil
 }

@@ -107,7 +107,6 @@ func (s *stream) terminate(delay time.Duration) {
 // side is one of the two connections.
 type side struct {
 	net.Conn
-	raw syscall.RawConn // of a plain socket that is moved by; nil when it is not
 }
 
 func (s *side) closeWrite() error {
