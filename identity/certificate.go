@@ -16,7 +16,9 @@ type Certificate struct {
 	leaf  *x509.Certificate
 	names []string // as certificateName gives them
 	rank  int      // lower is better: the cost of a signature
-	ready atomic.Pointer[tls.Certificate]
+	// mustStaple says that clients refuse it without an OCSP answer.
+	mustStaple bool
+	ready      atomic.Pointer[tls.Certificate]
 }
 
 // ParseCertificate reads a chain, leaf first, and the leaf's key, both in PEM. It refuses a key that is
@@ -41,7 +43,7 @@ func NewCertificate(pair tls.Certificate) (*Certificate, error) {
 		}
 		pair.Leaf = leaf
 	}
-	c := &Certificate{leaf: pair.Leaf, rank: rank(pair.Leaf)}
+	c := &Certificate{leaf: pair.Leaf, rank: rank(pair.Leaf), mustStaple: asksForStaple(pair.Leaf)}
 	names := pair.Leaf.DNSNames
 	for _, ip := range pair.Leaf.IPAddresses {
 		names = append(names[:len(names):len(names)], ip.String())

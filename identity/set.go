@@ -51,18 +51,18 @@ func best(list []*Certificate, hello *tls.ClientHelloInfo) *Certificate {
 		return list[0]
 	}
 	now := time.Now()
-	var expired *Certificate
+	var second *Certificate // expired, or of no use without an answer that is not there
 	for _, c := range list {
 		switch current := now.Before(c.leaf.NotAfter) && now.After(c.leaf.NotBefore); {
 		case hello.SupportsCertificate(c.ready.Load()) != nil:
-		case current:
+		case current && !c.lacksStaple():
 			return c
-		case expired == nil:
-			expired = c
+		case second == nil:
+			second = c
 		}
 	}
-	if expired != nil {
-		return expired
+	if second != nil {
+		return second
 	}
 	return list[0]
 }

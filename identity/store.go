@@ -23,6 +23,7 @@ type Store struct {
 	configured *Configured
 	dynamic    map[string][]*Certificate // by resolver
 	generated  *Certificate
+	changed    chan struct{} // nil unless somebody wants to know
 }
 
 // Configured is what a configuration says of certificates. It is immutable.
@@ -108,7 +109,14 @@ func (s *Store) update() {
 		next.fallback = s.generated
 	}
 	s.current.Store(next)
+	select {
+	case s.changed <- struct{}{}:
+	default:
+	}
 }
+
+// all are the certificates that are not the generated one.
+func (c *catalogue) all() []*Certificate { return append(slices.Clip(c.set.all), c.extra...) }
 
 // catalogue returns the certificates in force.
 func (s *Store) catalogue() *catalogue {
@@ -125,12 +133,9 @@ func (s *Store) catalogue() *catalogue {
 
 // Certificates are the certificates in force: all but the generated one.
 func (s *Store) Certificates() []*x509.Certificate {
-	c := s.catalogue()
-	var all []*x509.Certificate
-	for _, list := range [][]*Certificate{c.set.all, c.extra} {
-		for _, certificate := range list {
-			all = append(all, certificate.leaf)
-		}
+	all := []*x509.Certificate{}
+	for _, c := range s.catalogue().all() {
+		all = append(all, c.leaf)
 	}
 	return all
 }

@@ -34,7 +34,7 @@ type Configuration struct {
 	CertificatesResolvers map[string]*CertificateResolver `description:"Sources of certificates, by name." json:"certificatesResolvers,omitempty"`
 	HostResolver          *HostResolver                   `description:"CNAME flattening." json:"hostResolver,omitempty" file:"allowEmpty"`
 	Spiffe                *Spiffe                         `description:"The SPIFFE workload API." json:"spiffe,omitempty"`
-	OCSP                  *OCSP                           `description:"OCSP stapling." json:"ocsp,omitempty" file:"allowEmpty"`
+	OCSP                  *OCSP                           `description:"OCSP stapling: certificates are shown with their authority's word that they have not been revoked. Those that demand it are, without this section too." json:"ocsp,omitempty" file:"allowEmpty"`
 	Experimental          *Experimental                   `description:"Plugins." json:"experimental,omitempty"`
 }
 

@@ -36,6 +36,5 @@ var unbuilt = []load.Unbuilt{
 	{Key: "certificatesResolvers.*.tailscale", Feature: "certificates from Tailscale"},
 	{Key: "hostResolver", Feature: "CNAME flattening"},
 	{Key: "spiffe", Feature: "SPIFFE identities"},
-	{Key: "ocsp", Feature: "OCSP stapling"},
 	{Key: "experimental", Feature: "plugins and experimental features"},
 }

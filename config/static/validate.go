@@ -23,6 +23,7 @@ func (l *Loaded) validate() {
 	l.providers()
 	l.admin()
 	l.logs()
+	l.ocsp()
 	l.resolvers()
 }
 

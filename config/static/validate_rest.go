@@ -3,6 +3,7 @@ package static
 import (
 	"maps"
 	"math"
+	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
@@ -25,6 +26,18 @@ func (l *Loaded) providers() {
 		l.problem("providers.file", "has both filename and directory; it must have one of them")
 	case p.File.Filename == "" && p.File.Directory == "":
 		l.problem("providers.file", "needs filename or directory")
+	}
+}
+
+func (l *Loaded) ocsp() {
+	if l.Config.OCSP == nil {
+		return
+	}
+	for _, from := range slices.Sorted(maps.Keys(l.Config.OCSP.ResponderOverrides)) {
+		to := l.Config.OCSP.ResponderOverrides[from]
+		if u, err := url.Parse(to); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+			l.problem("ocsp.responderOverrides."+from, "is %q; it must be the URL of a responder, such as http://ocsp.example.com", to)
+		}
 	}
 }
 

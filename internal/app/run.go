@@ -14,6 +14,7 @@ import (
 	"github.com/pergola-mesh/pergola/config/dynamic"
 	"github.com/pergola-mesh/pergola/config/static"
 	"github.com/pergola-mesh/pergola/gateway"
+	"github.com/pergola-mesh/pergola/identity"
 	"github.com/pergola-mesh/pergola/internal/handover"
 	"github.com/pergola-mesh/pergola/providers"
 	"github.com/pergola-mesh/pergola/providers/file"
@@ -50,6 +51,7 @@ type process struct {
 	runner    *snapshot.Runner
 	access    *accesslog.Log // nil when off
 	sources   []providers.Provider
+	life      context.Context // ends with stopFeeds
 	stopFeeds context.CancelFunc
 	feeds     sync.WaitGroup
 	gateway   *gateway.Gateway
@@ -81,6 +83,7 @@ func start(loaded *static.Loaded) (*process, error) {
 		return nil, err
 	}
 	p.feed()
+	p.keepCertificates()
 	if p.gateway, err = gateway.New(p.config.EntryPoints, p.options(p.logs.Logger)); err != nil {
 		if before != nil {
 			before.Done()
@@ -115,6 +118,15 @@ func (p *process) openAccessLog(logger *slog.Logger) (err error) {
 	return nil
 }
 
+// keepCertificates staples OCSP answers, and warns of certificates that end soon.
+func (p *process) keepCertificates() {
+	o := identity.KeepOptions{Logger: p.logs.Logger}
+	if c := p.config.OCSP; c != nil {
+		o.Staple, o.Overrides = true, c.ResponderOverrides
+	}
+	p.feeds.Go(func() { p.core.identity.Keep(p.life, o) })
+}
+
 // firstUpdate is how long the entry points wait for the providers' first configurations, so that a
 // restart does not begin by answering 404.
 const firstUpdate = 5 * time.Second
@@ -122,7 +134,7 @@ const firstUpdate = 5 * time.Second
 // feed runs the providers and puts what they say into force.
 func (p *process) feed() {
 	ctx, stop := context.WithCancel(context.Background())
-	p.stopFeeds = stop
+	p.life, p.stopFeeds = ctx, stop
 	updates := make(chan dynamic.Update)
 	if f := p.config.Providers.File; f != nil {
 		p.sources = append(p.sources, file.New(*f, p.logs.Logger))
