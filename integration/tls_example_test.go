@@ -1,0 +1,118 @@
+//go:build linux
+
+package integration
+
+import (
+	"context"
+	"crypto/tls"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/pergola-mesh/pergola/integration/harness"
+)
+
+// TestTLSExample runs docs/examples/tls: who is let in where, what servers are told of clients, and that
+// no request gets round the options of its host.
+func TestTLSExample(t *testing.T) {
+	backend := func(name string) string {
+		return harness.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			info, _ := url.QueryUnescape(r.Header.Get("X-Forwarded-Tls-Client-Cert-Info"))
+			io.WriteString(w, name+" for "+r.Header.Get("X-Forwarded-Proto")+" "+info)
+		}))
+	}
+	archive := ""
+	for _, name := range []string{"pergola.yaml", "routes.yaml"} {
+		text, err := os.ReadFile("../docs/examples/tls/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		archive += "-- " + name + " --\n" + string(text)
+	}
+	archive = strings.NewReplacer("address: :8443", "address: $WEB", "address: :8080", "address: $ADMIN", "filename: routes.yaml", "filename: $DIR/routes.yaml",
+		"http://127.0.0.1:9001", backend("site"), "http://127.0.0.1:9002", backend("admin")).Replace(archive)
+	g := harness.Prepare(t, archive, nil)
+	ca, staff := harness.NewAuthority(t), harness.NewAuthority(t)
+	chain, key, _ := ca.Issue("www.example.com", "admin.example.com")
+	g.Write("certs/example.com.crt", chain)
+	g.Write("certs/example.com.key", key)
+	chain, key, _ = ca.Issue("*.shop.example.com")
+	g.Write("certs/shop.crt", chain)
+	g.Write("certs/shop.key", key)
+	g.Write("certs/staff-ca.crt", staff.PEM)
+	g.Run()
+
+	chain, key, number := staff.Issue("jane")
+	jane, err := tls.X509KeyPair([]byte(chain), []byte(key))
+	if err != nil {
+		t.Fatal(err)
+	}
+	chain, key, _ = ca.Issue("mallory")
+	mallory, err := tls.X509KeyPair([]byte(chain), []byte(key))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		what, name, host string
+		certificates     []tls.Certificate
+		status           int // 0: the handshake fails
+		body             string
+	}{
+		{"everybody", "www.example.com", "www.example.com", nil, 200, "site for https "},
+		{"a wildcard", "eu.shop.example.com", "EU.shop.example.com", nil, 200, "site for https "},
+		{"two labels", "a.b.shop.example.com", "a.b.shop.example.com", nil, 0, ""},
+		{"nobody's name", "other.example.com", "other.example.com", nil, 0, ""},
+		{"staff", "admin.example.com", "admin.example.com", []tls.Certificate{jane}, 200, `admin for https Subject="CN=jane";SerialNumber="` + number.String() + `"`},
+		{"no staff", "admin.example.com", "admin.example.com", nil, 0, ""},
+		{"another authority's", "admin.example.com", "admin.example.com", []tls.Certificate{mallory}, 0, ""},
+		{"round about", "www.example.com", "admin.example.com", nil, 421, ""},
+		{"round about, spelled otherwise", "www.example.com", "ADMIN.Example.com.", []tls.Certificate{jane}, 421, ""},
+		{"the other way round", "admin.example.com", "www.example.com", []tls.Certificate{jane}, 421, ""},
+	} {
+		for _, h2 := range []bool{false, true} {
+			config := &tls.Config{RootCAs: ca.Pool(), ServerName: c.name, Certificates: c.certificates}
+			transport := &http.Transport{TLSClientConfig: config, ForceAttemptHTTP2: h2,
+				DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+					return new(net.Dialer).DialContext(ctx, "tcp", g.Web)
+				}}
+			request, err := http.NewRequest("GET", "https://"+c.name+"/", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			request.Host = c.host
+			request.Header.Set("X-Forwarded-Tls-Client-Cert-Info", "Subject%3D%22CN%3Dadmin%22")
+			response, err := transport.RoundTrip(request)
+			if err != nil {
+				if c.status != 0 {
+					t.Errorf("%s (HTTP/2 %t): %v", c.what, h2, err)
+				}
+				continue
+			}
+			body, _ := io.ReadAll(response.Body)
+			response.Body.Close()
+			transport.CloseIdleConnections()
+			if response.StatusCode != c.status || c.status == 200 && string(body) != c.body {
+				t.Errorf("%s (HTTP/2 %t, %s): %d %q", c.what, h2, response.Proto, response.StatusCode, body)
+			}
+		}
+	}
+
+	request, err := http.NewRequest("GET", "http://"+g.Admin+"/a", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Host = "www.example.com"
+	response, err := new(http.Transport).RoundTrip(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response.Body.Close()
+	_, port, _ := net.SplitHostPort(g.Web)
+	if got := response.Header.Get("Location"); got != "https://www.example.com:"+port+"/a" {
+		t.Errorf("plaintext is sent to %q", got)
+	}
+}
