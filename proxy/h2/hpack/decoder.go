@@ -2,6 +2,7 @@ package hpack
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/pergola-mesh/pergola/internal/huffman"
 	"github.com/pergola-mesh/pergola/proxy/fields"
@@ -10,6 +11,9 @@ import (
 // ErrCompression is a header block that cannot be decoded: the connection cannot go on, and ends with
 // COMPRESSION_ERROR. RFC 9113 §4.3.
 var ErrCompression = errors.New("compression: the header block cannot be decoded")
+
+// errLateUpdate is a change of the table's size behind a field: also ErrCompression.
+var errLateUpdate = fmt.Errorf("%w: a table size update is behind a field", ErrCompression)
 
 // DefaultTableSize is the size of a dynamic table that nobody has said anything about.
 // RFC 9113 §6.5.2.
@@ -44,8 +48,10 @@ func (d *Decoder) Decode(b *fields.Block, block []byte) error {
 			block, ok = d.literal(b, block, 6, true)
 			first = false
 		case c&0xe0 == 0x20: // §6.3, and only at the beginning: §4.2
+			if !first {
+				return errLateUpdate
+			}
 			block, ok = d.resize(block)
-			ok = ok && first
 		default: // §6.2.2, §6.2.3
 			block, ok = d.literal(b, block, 4, false)
 			first = false
