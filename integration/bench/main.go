@@ -65,6 +65,7 @@ var measurements = []struct {
 	{"tls", (*bench).measureTLS},
 	{"http3", (*bench).measureHTTP3},
 	{"deployed", (*bench).measureDeployed},
+	{"stream", (*bench).measureStream},
 	{"open", (*bench).measureOpen},
 	{"idle", (*bench).measureIdle},
 	{"syscalls", (*bench).measureSyscalls},

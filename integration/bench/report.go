@@ -29,6 +29,7 @@ type report struct {
 	Latency  map[string][]quantiles `json:"latency,omitempty"` // what the proxy adds to it
 	Memory   map[string]memory      `json:"memory,omitempty"`
 	Syscalls map[string]syscalls    `json:"syscalls,omitempty"`
+	Streams  map[string][]float64   `json:"streams,omitempty"` // seconds of CPU per GiB, of each round
 	Routers  *loadReport            `json:"routers,omitempty"` // keyed by "1" and "10000"
 }
 

@@ -34,6 +34,7 @@ func (r *report) tables() string {
 	r.loadTable(&out, "Requests per second", func(l *loadReport, name string) string {
 		return fmt.Sprintf("%.0f", median(l.Rounds[name], round.requestsPerSecond))
 	})
+	r.streamTable(&out)
 	r.latencyTable(&out)
 	r.memoryTable(&out)
 	r.syscallTable(&out)
