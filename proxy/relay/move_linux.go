@@ -3,6 +3,7 @@ package relay
 import (
 	"io"
 	"net"
+	"runtime"
 	"sync/atomic"
 	"syscall"
 
@@ -70,6 +71,9 @@ func (m *mover) run() (reading bool, err error) {
 		m.count.Add(int64(n - m.n))
 		if err != nil {
 			return false, err
+		}
+		if m.splice { // the others' turn: meanwhile more comes together, which costs less
+			runtime.Gosched()
 		}
 	}
 }

@@ -40,9 +40,9 @@ func (b *Builder) tcpRouter(n *node, config *dynamic.TCPRouter, was *router) *ro
 		return r
 	}
 	r.points = points
-	way := b.tcpRoute(n, config, r)
-	if way.Err != nil {
-		state.Add(way.Err.(*exchange.Error).Cause.Error(), true)
+	way, errs := b.tcpRoute(n, config, r)
+	for _, err := range errs {
+		state.Add(err.Error(), true)
 	}
 	table := tcpTable
 	if config.TLS != nil {
@@ -77,9 +77,8 @@ func tcpUnservable(config *dynamic.TCPRouter, r *router) (errs []error) {
 
 // tcpRoute finds what a router's connections go through. One that cannot be served keeps its place in the
 // tables, so that its connections never fall through to a router that asks less of them.
-func (b *Builder) tcpRoute(n *node, config *dynamic.TCPRouter, r *router) *relay.Route {
-	way := &relay.Route{}
-	var errs []error
+func (b *Builder) tcpRoute(n *node, config *dynamic.TCPRouter, r *router) (way *relay.Route, errs []error) {
+	way = &relay.Route{}
 	for _, name := range config.Middlewares {
 		g, err := b.need(aTCPMiddleware, qualify(name, n.provider()))
 		if err != nil {
@@ -108,9 +107,9 @@ func (b *Builder) tcpRoute(n *node, config *dynamic.TCPRouter, r *router) *relay
 		way.Router = b.options.Streams.StreamRouter(n.name, service)
 	}
 	if len(errs) > 0 {
-		way.Err = exchange.Internal.With(errors.Join(errs...))
+		way.Err = exchange.Internal.With(fmt.Errorf("router %s: %w", n.name, errors.Join(errs...)))
 	}
-	return way
+	return way, errs
 }
 
 // terminate has a router's connections terminated under the options that it names, whatever name the
