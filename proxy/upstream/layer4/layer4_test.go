@@ -131,7 +131,7 @@ func TestHealthCheck(t *testing.T) {
 	if !s.Checked() || !s.Healthy() {
 		t.Error("servers are not up when they are first seen")
 	}
-	for until := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for until := time.Now().Add(10 * time.Second); ; <-time.After(5 * time.Millisecond) {
 		up := 0
 		for _, state := range s.Status() {
 			if state == "UP" {
