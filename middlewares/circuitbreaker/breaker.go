@@ -4,6 +4,8 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"github.com/pergola-mesh/pergola/middlewares/internal/expression"
 )
 
 // state is how much a service is asked.
@@ -17,7 +19,7 @@ const (
 
 // breaker is what all routers that use the middleware share. Times are nanoseconds of package clock.
 type breaker struct {
-	condition                  test
+	condition                  expression.Test[*window]
 	period, fallback, recovery int64
 	logger                     *slog.Logger
 

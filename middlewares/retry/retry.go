@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/pergola-mesh/pergola/internal/clock"
+	attempts "github.com/pergola-mesh/pergola/middlewares/internal/attempt"
 	"github.com/pergola-mesh/pergola/middlewares/internal/statuses"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
 	"github.com/traefik/paerser/types"
@@ -93,10 +94,7 @@ func (h *handler) Handle(x *exchange.Exchange) error {
 	request.save(&x.Request, h.maxBody)
 	begin := clock.Now()
 	for attempt := 1; ; attempt++ {
-		made := x.Record.Attempts
-		x.Record.Attempts, x.Record.Sent = 0, false
-		err := h.next.Handle(x)
-		x.Record.Attempts += made
+		err := attempts.Make(h.next, x)
 		if attempt == h.attempts || !h.again(x, err) || !request.replayable() || x.Life.Err() != nil {
 			return err
 		}
@@ -107,9 +105,7 @@ func (h *handler) Handle(x *exchange.Exchange) error {
 		if err := sleep(x.Life, wait); err != nil {
 			return exchange.ClientAbort.With(err)
 		}
-		x.ResetResponse()
-		r := &x.Record
-		r.Failed, r.Kind, r.Error, r.Endpoint, r.UpstreamStatus, r.UpstreamDuration = false, 0, nil, nil, 0, 0
+		attempts.Forget(x)
 		request.restore(&x.Request)
 	}
 }
@@ -124,7 +120,7 @@ func (p *policy) again(x *exchange.Exchange, err error) bool {
 		failed, kind = true, exchange.KindOf(err)
 		status = kind.Status()
 	}
-	if failed && isClients(kind) {
+	if failed && attempts.IsClients(kind) {
 		return false
 	}
 	return p.statuses.Contains(status) || failed && p.networkErrors && isNetwork(kind)
@@ -134,16 +130,6 @@ func (p *policy) again(x *exchange.Exchange, err error) bool {
 func isNetwork(k exchange.Kind) bool {
 	switch k {
 	case exchange.DialFailed, exchange.DialTimeout, exchange.UpstreamReset, exchange.UpstreamTimeout, exchange.UpstreamTLS:
-		return true
-	}
-	return false
-}
-
-// isClients reports whether the client's side of the exchange is broken.
-func isClients(k exchange.Kind) bool {
-	switch k {
-	case exchange.BadRequest, exchange.HeaderTooLarge, exchange.TargetTooLong, exchange.BodyTooLarge,
-		exchange.ClientTimeout, exchange.ClientAbort:
 		return true
 	}
 	return false

@@ -1,27 +1,23 @@
 package retry
 
 import (
+	"github.com/pergola-mesh/pergola/middlewares/internal/attempt"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
 )
 
 // saved is a request as it was before the first attempt: middlewares further in may have edited it.
 type saved struct {
-	method, scheme    string
-	host, path, query []byte // the exchange's memory, which stays as it is until it ends
-	hasQuery          bool
-	header            exchange.Header
-	length            int64
-	waits             bool    // the client waits to be asked for the body
-	whole             []byte  // the body, when all of it was in memory
-	body              *replay // the body otherwise; nil for none
+	head  attempt.Head
+	waits bool    // the client waits to be asked for the body
+	whole []byte  // the body, when all of it was in memory
+	body  *replay // the body otherwise; nil for none
 }
 
 // save notes the request, and has its body recorded while it is read: nothing is read before the
 // service asks for it, so a client that waits for a 100 is not asked in vain.
 func (s *saved) save(r *exchange.Request, maxBody int64) {
-	s.method, s.scheme, s.host, s.path, s.query, s.hasQuery = r.Method, r.Scheme, r.Host, r.Path, r.Query, r.HasQuery
-	s.header.CopyFrom(&r.Header)
-	s.length, s.waits, s.whole, s.body = r.Length, r.Continue, nil, nil
+	s.head.Save(r)
+	s.waits, s.whole, s.body = r.Continue, nil, nil
 	if r.Body == nil {
 		return
 	}
@@ -42,9 +38,8 @@ func (s *saved) replayable() bool { return s.body == nil || !s.body.isLost() }
 
 // restore makes the request what it was. Nothing of the last attempt reads its body any more.
 func (s *saved) restore(r *exchange.Request) {
-	r.Method, r.Scheme, r.Host, r.Path, r.Query, r.HasQuery = s.method, s.scheme, s.host, s.path, s.query, s.hasQuery
-	r.Header.CopyFrom(&s.header)
-	r.Length, r.Continue = s.length, s.waits
+	s.head.Restore(r)
+	r.Continue = s.waits
 	switch {
 	case s.body != nil:
 		r.Continue = s.waits && !s.body.began // the client is asked once
