@@ -10,6 +10,7 @@ import (
 
 	"github.com/pergola-mesh/pergola/middlewares/addprefix"
 	"github.com/pergola-mesh/pergola/middlewares/basicauth"
+	"github.com/pergola-mesh/pergola/middlewares/buffering"
 	"github.com/pergola-mesh/pergola/middlewares/chain"
 	"github.com/pergola-mesh/pergola/middlewares/circuitbreaker"
 	"github.com/pergola-mesh/pergola/middlewares/compress"
@@ -36,6 +37,7 @@ import (
 var catalogue = []kind{
 	add("addPrefix", addprefix.New),
 	addWith("basicAuth", func(e Env, c basicauth.Config) (exchange.Middleware, error) { return basicauth.New(c, e.ReadFile) }),
+	add("buffering", buffering.New),
 	addWith("chain", func(e Env, c chain.Config) (exchange.Middleware, error) { return chain.New(c, e.Middleware) }),
 	addWith("circuitBreaker", func(e Env, c circuitbreaker.Config) (exchange.Middleware, error) {
 		return circuitbreaker.New(c, e.Logger)
@@ -64,7 +66,7 @@ var catalogue = []kind{
 }
 
 // notBuilt are Traefik's kinds that this build does not have.
-var notBuilt = strings.Fields("buffering forwardAuth plugin rateLimit")
+var notBuilt = strings.Fields("forwardAuth plugin rateLimit")
 
 // Env is what middlewares are built with.
 type Env struct {
