@@ -36,13 +36,14 @@ type answer struct {
 
 // ocspServer is who answers for a certificate; empty when nobody does.
 func ocspServer(leaf *x509.Certificate, overrides map[string]string) string {
-	for _, url := range leaf.OCSPServer {
-		if other := overrides[url]; other != "" {
-			return other
-		}
-		return url
+	if len(leaf.OCSPServer) == 0 {
+		return ""
 	}
-	return ""
+	first := leaf.OCSPServer[0]
+	if other := overrides[first]; other != "" {
+		return other
+	}
+	return first
 }
 
 // ask asks a responder about a certificate. RFC 6960, Appendix A.

@@ -1,3 +1,5 @@
+//lint:file-ignore SA1019 x/net/http2 is here because it is an engine of its own, not a way into net/http
+
 package h2
 
 import (

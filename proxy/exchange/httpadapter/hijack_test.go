@@ -152,7 +152,9 @@ func TestHijackIsRefused(t *testing.T) {
 
 func TestHijackedConn(t *testing.T) {
 	x := exchangetest.Request("GET", "/", "Upgrade: echo")
+	done := make(chan struct{})
 	handle(t, func(w http.ResponseWriter, _ *http.Request) {
+		defer close(done)
 		conn, _, _ := http.NewResponseController(w).Hijack()
 		defer conn.Close()
 		if conn.RemoteAddr().String() != exchangetest.Peer.String() || conn.LocalAddr().String() != exchangetest.Local.String() {
@@ -168,5 +170,6 @@ func TestHijackedConn(t *testing.T) {
 			t.Errorf("write: %v", err)
 		}
 	}, x)
+	<-done
 	x.Response.Close()
 }
