@@ -147,7 +147,9 @@ func TestEncoderAgainstReference(t *testing.T) {
 		if err != nil || got != want {
 			t.Fatalf("round %d: the reference reads %q %v", round, got, err)
 		}
-		if round > 40 && len(block) > len(long)+120 {
+		// Without a table it is 169 more than the long field. Which fields keep each other out of it by
+		// their hashes is different in every process.
+		if round > 40 && len(block) > len(long)+150 {
 			t.Errorf("round %d: %d bytes", round, len(block))
 		}
 	}
