@@ -118,7 +118,9 @@ func (c *conn1) frame(x *exchange.Exchange) (chunked bool) {
 	case p.Body == nil:
 		out = append(out, "Content-Length: 0\r\n"...)
 	case old:
-		c.closing = true
+		// The end of the connection is the body's: a reset, for what the client sends meanwhile, would look
+		// like a body that was cut off.
+		c.closing, c.lingering = true, true
 	default:
 		chunked = true
 		out = append(out, "Transfer-Encoding: chunked\r\n"...)
