@@ -83,7 +83,8 @@ func (c *conn1) settle(x *exchange.Exchange) {
 	if f.closing || x.Request.Proto == exchange.HTTP10 && !f.keepAlive || s.draining.Load() ||
 		s.MaxRequests > 0 && c.served >= s.MaxRequests ||
 		s.MaxAge > 0 && x.Record.Start-c.began > int64(s.MaxAge) {
-		c.closing = true
+		// In stages: what the client sends behind this request must not make a reset of it. RFC 9112 §9.6.
+		c.closing, c.lingering = true, true
 	}
 	// A body that nobody has begun to read or is about to, and that is too long to drain or may never come:
 	// tell the client now that the connection ends.
@@ -118,9 +119,7 @@ func (c *conn1) frame(x *exchange.Exchange) (chunked bool) {
 	case p.Body == nil:
 		out = append(out, "Content-Length: 0\r\n"...)
 	case old:
-		// The end of the connection is the body's: a reset, for what the client sends meanwhile, would look
-		// like a body that was cut off.
-		c.closing, c.lingering = true, true
+		c.closing, c.lingering = true, true // a reset would look like a body that was cut off
 	default:
 		chunked = true
 		out = append(out, "Transfer-Encoding: chunked\r\n"...)
