@@ -17,7 +17,7 @@ func TestRun(t *testing.T) {
 		sick := errors.New("sick")
 		start, last := time.Now(), time.Time{}
 		answers := []error{nil, sick, context.DeadlineExceeded, nil}
-		pauses := []time.Duration{10 * time.Second, 2 * time.Second, 2*time.Second + loop.Timeout}
+		pauses := []time.Duration{10 * time.Second, 2*time.Second + loop.Timeout, 2 * time.Second}
 		n := 0
 		loop.Run(ctx, func(ctx context.Context) error {
 			if answers[n] == context.DeadlineExceeded {
