@@ -79,16 +79,7 @@ func (s *Server) Kill(ctx context.Context) error {
 }
 
 func (s *Server) wait(ctx context.Context) error {
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for s.active.Load() > 0 {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-tick.C:
-		}
-	}
-	return nil
+	return listen.Await(ctx, func() bool { return s.active.Load() == 0 })
 }
 
 // drainIdle is how long a connection may be idle while draining before it is closed: a client that

@@ -194,36 +194,22 @@ func (s *Server) Drain(ctx context.Context) error {
 	defer cancel()
 	none := func() bool { return s.handshakes.Load() == 0 || s.killed.Load() }
 	quiet := time.Now().Add(handshakeQuiet)
-	await(enough, func() bool {
+	listen.Await(enough, func() bool {
 		if !none() {
 			quiet = time.Now().Add(handshakeQuiet)
 		}
 		return s.killed.Load() || time.Now().After(quiet)
 	})
 	s.refusing.Store(true)
-	await(enough, none)
+	listen.Await(enough, none)
 	if l := s.listener.Load(); l != nil {
 		l.Close()
 	}
-	return await(ctx, func() bool { return s.active.Load() == 0 })
+	return listen.Await(ctx, func() bool { return s.active.Load() == 0 })
 }
 
 // Kill cuts every connection and waits for their goroutines.
 func (s *Server) Kill(ctx context.Context) error {
 	s.killed.Store(true)
 	return s.Drain(ctx)
-}
-
-// await returns once done reports true, or ctx ends.
-func await(ctx context.Context, done func() bool) error {
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for !done() {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-tick.C:
-		}
-	}
-	return nil
 }
