@@ -30,6 +30,9 @@ func parseFields(h *exchange.Header, f *framing, buf []byte, at int, lim *fields
 			return at + 2, nil
 		}
 		if count == lim.Fields {
+			if at == len(buf) || at+1 == len(buf) && buf[at] == '\r' {
+				return -1, nil // the end may still come
+			}
 			return -1, fields.RuleFieldCount
 		}
 		colon, underscore, err := fieldName(buf, at)
