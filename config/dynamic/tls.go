@@ -1,10 +1,30 @@
 package dynamic
 
+import (
+	"crypto/sha256"
+	"fmt"
+	"strings"
+)
+
 // CertAndStores is a certificate and the stores it belongs to; none means "default".
 type CertAndStores struct {
 	CertFile string   `json:"certFile,omitempty"`
 	KeyFile  string   `json:"keyFile,omitempty"`
 	Stores   []string `json:"stores,omitempty"`
+}
+
+// CertificateName is the name of a certificate in places such as "tls.certificates[a.pem]": its certFile,
+// or a digest of one that is PEM text. It gets a + for each of the same name that has been taken.
+func CertificateName(certFile string, taken func(name string) bool) string {
+	name := certFile
+	if strings.Contains(certFile, "-----BEGIN") {
+		sum := sha256.Sum256([]byte(certFile))
+		name = fmt.Sprintf("%x", sum[:8])
+	}
+	for taken(name) {
+		name += "+"
+	}
+	return name
 }
 
 // TLSOptions is a policy for terminating TLS.

@@ -21,9 +21,10 @@ type Update struct {
 	Places map[string]Place
 	// Problems are the objects (or whole files) that could not be decoded. The rest stands.
 	Problems []Problem
-	// Salvaged holds, by name, what can be read of HTTP routers that are in error: their rule and where it
-	// applies. No such router is in Config. It lets the requests that one was meant for be told from others.
-	Salvaged map[string]*Router
+	// Salvaged holds, by object, what can be read of routers that are in error, such as a *TCPRouter: their
+	// rule and where it applies. No such router is in Config. It lets what one was meant for be told from the
+	// rest.
+	Salvaged map[string]any
 }
 
 // Place is where something was written.
@@ -33,6 +34,10 @@ type Place struct {
 	// Line in Source, counted from 1; 0 when unknown.
 	Line int
 }
+
+// ListPlace is the place of an object of a kind that is written as a list, such as
+// "tls.certificates[a.pem]".
+func ListPlace(kind, name string) string { return kind + "[" + name + "]" }
 
 // String renders the place as "source:line", or "default" when there is none.
 func (p Place) String() string {
@@ -50,9 +55,10 @@ func (p Place) String() string {
 type Problem struct {
 	// Source is where the object was declared: a file path, a Kubernetes object, a Consul key.
 	Source string
-	// Object is the object's place, such as "http.routers.web"; empty when the whole source failed.
+	// Object is the object's place, such as "http.routers.web", or that of a section that is none, such as
+	// "http.routers"; empty when the whole source failed.
 	Object string
-	// Key is the offending key inside the object, such as "loadBalancer.servers[0].url"; may be empty.
+	// Key is the offending key inside it, such as "loadBalancer.servers[0].url"; may be empty.
 	Key string
 	// Message says what is wrong and how to mend it.
 	Message string
@@ -68,7 +74,7 @@ func (p Problem) String() string {
 	}
 	place := p.Object
 	if p.Key != "" {
-		if place != "" {
+		if place != "" && p.Key[0] != '[' {
 			place += "."
 		}
 		place += p.Key

@@ -18,7 +18,7 @@ type Decoded struct {
 	// Places, Problems and Salvaged are as in dynamic.Update.
 	Places   map[string]Place
 	Problems []dynamic.Problem
-	Salvaged map[string]*dynamic.Router
+	Salvaged map[string]any
 }
 
 // DynamicFile decodes a dynamic configuration. Each object is decoded on its own: one that is in
@@ -101,11 +101,14 @@ func (v *version) problem(t *Tree, object, format string, args ...any) {
 func (v *version) sections(root *Tree) {
 	config := reflect.ValueOf(v.Config).Elem()
 	s := schemaOf(config.Type())
-	for _, t := range root.Children {
+	for _, t := range s.knownFirst(root.Children) {
 		f := s.field(t.Name)
 		switch {
 		case f == nil:
 			v.problem(t, t.Name, "%s", unknown(t.Name, s.names()))
+			if meant := s.meant(t); meant != nil {
+				v.kinds(t, meant.Name, reflect.New(meant.Type.Elem()).Elem(), misspelt(t.Name, meant.Name))
+			}
 		case t.Kind == Null:
 		case t.Kind != Map:
 			v.problem(t, f.Name, "must be a section of keys, not %s", describe(t))
@@ -114,29 +117,58 @@ func (v *version) sections(root *Tree) {
 			if field.IsNil() {
 				field.Set(reflect.New(f.Type.Elem()))
 			}
-			v.kinds(t, f.Name, field.Elem())
+			v.kinds(t, f.Name, field.Elem(), "")
 		}
 	}
 }
 
-// kinds goes through the kinds of object of a section: routers, services and so on.
-func (v *version) kinds(section *Tree, name string, into reflect.Value) {
+// knownFirst puts the keys that the schema has before the others.
+func (s *schema) knownFirst(keys []*Tree) []*Tree {
+	var known, others []*Tree
+	for _, t := range keys {
+		if s.field(t.Name) != nil {
+			known = append(known, t)
+		} else {
+			others = append(others, t)
+		}
+	}
+	return append(known, others...)
+}
+
+// meant is the section that an unknown one, which has something in it, is most likely a misspelling of; nil
+// for none.
+func (s *schema) meant(t *Tree) *Field {
+	if t.Kind != Map {
+		return nil
+	}
+	return s.field(Nearest(t.Name, s.names()))
+}
+
+// misspelt is what is wrong with an object in a section whose name is written wrongly. It is as good as
+// written, so that what it is meant to be does not pass for removed.
+func misspelt(written, meant string) string {
+	return fmt.Sprintf("is in %s, which is unknown; did you mean %s?", written, meant)
+}
+
+// kinds goes through the kinds of object of a section: routers, services and so on. A fault is one of
+// everything in there.
+func (v *version) kinds(section *Tree, name string, into reflect.Value, fault string) {
 	s := schemaOf(into.Type())
-	for _, t := range section.Children {
-		f := s.field(t.Name)
+	for _, t := range s.knownFirst(section.Children) {
+		f, fault := s.field(t.Name), fault
 		if f == nil {
 			v.problem(t, name+"."+t.Name, "%s", unknown(t.Name, s.names()))
-			continue
+			if f = s.meant(t); f == nil || f.Type.Kind() != reflect.Map {
+				continue
+			}
+			fault = misspelt(name+"."+t.Name, f.Name)
 		}
 		kind, field := name+"."+f.Name, into.FieldByIndex(f.Index)
 		switch {
 		case t.Kind == Null:
 		case f.Type.Kind() == reflect.Slice && t.Kind == List:
 			for _, item := range t.Children {
-				v.Places[kind+item.Name] = item.Place
-				if obj, ok := v.object(item, kind, kind+item.Name, f.Type.Elem().Elem()); ok {
-					field.Set(reflect.Append(field, obj))
-				}
+				v.listed(item, kind, field, fault)
 			}
 		case f.Type.Kind() == reflect.Slice:
 			v.problem(t, kind, "must be a list of sections, not %s", describe(t))
@@ -147,26 +179,51 @@ func (v *version) kinds(section *Tree, name string, into reflect.Value) {
 				field.Set(reflect.MakeMapWithSize(f.Type, len(t.Children)))
 			}
 			for _, item := range t.Children {
-				v.named(item, kind, field)
+				v.named(item, kind, field, fault)
 			}
 		}
 	}
 }
 
-func (v *version) named(t *Tree, kind string, into reflect.Value) {
+// listed takes an object without a name, which is a certificate: it is told from others by its certFile.
+// One that cannot be is a fault of the list.
+func (v *version) listed(t *Tree, kind string, into reflect.Value, fault string) {
+	file := t.Child("certFile")
+	if file == nil || file.Kind != Scalar || file.Text() == "" {
+		_, problems := decodeObject(kind, t, reflect.New(into.Type().Elem().Elem()))
+		if len(problems) == 0 {
+			problems = []dynamic.Problem{{Source: t.Source, Line: t.Line, Message: "names no certFile"}}
+		}
+		for _, p := range problems {
+			p.Object, p.Key = kind, strings.TrimSuffix(join(t.Name, p.Key), ".")
+			v.Problems = append(v.Problems, p)
+		}
+		return
+	}
+	name := dynamic.CertificateName(file.Text(), func(name string) bool { return v.Places[dynamic.ListPlace(kind, name)] != Place{} })
+	id := dynamic.ListPlace(kind, name)
+	v.Places[id] = t.Place
+	if obj, ok := v.object(t, kind, id, into.Type().Elem().Elem(), fault); ok {
+		into.Set(reflect.Append(into, obj))
+	}
+}
+
+func (v *version) named(t *Tree, kind string, into reflect.Value, fault string) {
 	id, name := kind+"."+t.Name, reflect.ValueOf(t.Name)
-	fault := nameFault(t.Name)
+	bad := nameFault(t.Name)
 	switch {
-	case fault != "":
-		v.problem(t, id, "%s", fault)
+	case bad != "":
+		v.problem(t, id, "%s", bad)
+	case v.Places[id] != Place{} && fault != "": // where it should be it is written too
 	case v.Places[id] != Place{}:
 		v.problem(t, id, "declared twice; the first, on line %d, is used", v.Places[id].Line)
 	default:
 		v.Places[id] = t.Place
-		if obj, ok := v.object(t, kind, id, into.Type().Elem().Elem()); ok {
+		typ := into.Type().Elem().Elem()
+		if obj, ok := v.object(t, kind, id, typ, fault); ok {
 			into.SetMapIndex(name, obj)
 		} else {
-			v.salvage(t, kind)
+			v.salvage(t, kind, id, typ)
 		}
 	}
 }
@@ -182,31 +239,42 @@ func nameFault(name string) string {
 	return ""
 }
 
-// object decodes one object, or finds that it is what it was.
-func (v *version) object(t *Tree, kind, id string, typ reflect.Type) (reflect.Value, bool) {
+// object decodes one object, or finds that it is what it was. A fault is one that it has anyway.
+func (v *version) object(t *Tree, kind, id string, typ reflect.Type, fault string) (reflect.Value, bool) {
+	obj := reflect.New(typ)
+	if fault != "" {
+		v.problem(t, id, "%s", fault)
+		return obj, false
+	}
 	sum := t.sum()
 	if was, ok := v.before[id]; ok && was.sum == sum {
 		v.known[id] = was
 		return was.value, true
 	}
-	obj := reflect.New(typ)
-	rest, problems := TakeUnbuilt(unbuiltDynamic, t, append(strings.Split(kind, "."), "*")...)
-	if rest != nil {
-		problems = append(problems, decodeObject(rest, obj)...)
-	}
+	some, problems := decodeObject(kind, t, obj)
 	for _, p := range problems {
 		p.Object = id
 		v.Problems = append(v.Problems, p)
 	}
-	if rest == nil || len(problems) > 0 {
+	if !some || len(problems) > 0 {
 		return obj, false
 	}
 	v.known[id] = object{sum, obj}
 	return obj, true
 }
 
-// decodeObject fills obj, a pointer to an object of any kind.
-func decodeObject(t *Tree, obj reflect.Value) []dynamic.Problem {
+// decodeObject fills obj, a pointer to an object of any kind. some is false when there is nothing to fill
+// it with.
+func decodeObject(kind string, t *Tree, obj reflect.Value) (some bool, problems []dynamic.Problem) {
+	rest, problems := TakeUnbuilt(unbuiltDynamic, t, append(strings.Split(kind, "."), "*")...)
+	if rest == nil {
+		return false, problems
+	}
+	return true, append(problems, fillObject(rest, obj)...)
+}
+
+// fillObject fills obj with what this build has.
+func fillObject(t *Tree, obj reflect.Value) []dynamic.Problem {
 	if m, ok := obj.Interface().(*dynamic.Middleware); ok {
 		return middleware(t, m)
 	}

@@ -219,7 +219,7 @@ func TestOneOfManyChanged(t *testing.T) {
 func TestSalvagedTLS(t *testing.T) {
 	var o Objects
 	d := o.Decode("f.yaml", []byte("http: {routers: {a: {rule: x, tls: {nonsense: 1}}}}"), YAML)
-	if r := d.Salvaged["a"]; r == nil || r.TLS == nil || len(d.Problems) == 0 {
+	if r, _ := d.Salvaged["http.routers.a"].(*dynamic.Router); r == nil || r.TLS == nil || len(d.Problems) == 0 {
 		t.Errorf("%+v, %v", r, d.Problems)
 	}
 }

@@ -15,8 +15,8 @@ import (
 // outline is a YAML text and where its objects begin, by which an edit within one object is decoded
 // without reading the other ten thousand.
 //
-// It holds for texts in which every object begins a line of its own in block style, and in which no
-// part refers to another: no anchors, no flow style around objects. For other texts there is none.
+// It holds for texts in which every object begins a line of its own in block style, in a section that is
+// known, and in which no part refers to another: no anchors, no flow style around objects. For other texts there is none.
 type outline struct {
 	source string
 	text   []byte
@@ -45,12 +45,12 @@ func outlineOf(source string, text []byte, doc *yaml.Node, decoded Decoded) *out
 	ok := eachKey(doc.Content[0], func(key, section *yaml.Node) bool {
 		f := schemaOf(root).field(key.Value)
 		if o.mark(key, "", ""); f == nil {
-			return true
+			return false
 		}
 		return eachKey(section, func(key, objects *yaml.Node) bool {
 			kind := schemaOf(f.Type.Elem()).field(key.Value)
 			if o.mark(key, "", ""); kind == nil || kind.Type.Kind() != reflect.Map {
-				return true
+				return kind != nil
 			}
 			return eachKey(objects, func(key, _ *yaml.Node) bool {
 				m := o.mark(key, f.Name+"."+kind.Name, key.Value)
@@ -261,17 +261,16 @@ func (v *version) replace(m mark, t *Tree) {
 	objects.Set(all)
 
 	name := reflect.ValueOf(m.name)
-	if m.kind == routers {
-		if delete(v.Salvaged, m.name); len(v.Salvaged) == 0 {
-			v.Salvaged = nil
-		}
+	if delete(v.Salvaged, m.id()); len(v.Salvaged) == 0 {
+		v.Salvaged = nil
 	}
-	if obj, ok := v.object(t, m.kind, m.id(), objects.Type().Elem().Elem()); ok {
+	typ := objects.Type().Elem().Elem()
+	if obj, ok := v.object(t, m.kind, m.id(), typ, ""); ok {
 		all.SetMapIndex(name, obj)
 	} else {
 		all.SetMapIndex(name, reflect.Value{})
 		delete(v.known, m.id())
-		v.salvage(t, m.kind)
+		v.salvage(t, m.kind, m.id(), typ)
 	}
 }
 

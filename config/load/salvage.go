@@ -1,37 +1,40 @@
 package load
 
 import (
+	"reflect"
 	"slices"
 	"strings"
-
-	"github.com/pergola-mesh/pergola/config/dynamic"
 )
 
-// routers is the kind of object of which parts are of use.
-const routers = "http.routers"
+// reach are the keys of a router that decide what is meant for it.
+var reach = []string{"rule", "ruleSyntax", "entryPoints", "priority", "parentRefs", "tls"}
 
-// reach are the keys of a router that decide which requests are meant for it. tls does by being there.
-var reach = []string{"rule", "ruleSyntax", "entryPoints", "priority", "parentRefs"}
-
-// salvage keeps of a router in error what tells its requests from others, if all of that can be read.
-func (v *version) salvage(t *Tree, kind string) {
-	if kind != routers || t.Kind != Map {
+// salvage keeps of a router in error what tells what is meant for it from the rest, if all of that can be
+// read. typ is the router's.
+func (v *version) salvage(t *Tree, kind, id string, typ reflect.Type) {
+	if !strings.HasSuffix(kind, ".routers") || t.Kind != Map {
 		return
 	}
-	part, secure := *t, false
-	part.Children = slices.DeleteFunc(slices.Clone(t.Children), func(child *Tree) bool {
-		secure = secure || strings.EqualFold(child.Name, "tls")
-		return !slices.ContainsFunc(reach, func(key string) bool { return strings.EqualFold(key, child.Name) })
-	})
-	r := &dynamic.Router{}
-	if problems := DecodeTree(&part, r); len(problems) > 0 || r.Rule == "" {
+	part := *t
+	part.Children = nil
+	for _, child := range t.Children {
+		if !slices.ContainsFunc(reach, func(key string) bool { return strings.EqualFold(key, child.Name) }) || schemaOf(typ).field(child.Name) == nil {
+			continue
+		}
+		if strings.EqualFold(child.Name, "tls") { // it matters that it is there, not what is in it
+			child = &Tree{Name: child.Name, Kind: Map, Place: child.Place}
+		}
+		part.Children = append(part.Children, child)
+	}
+	r := reflect.New(typ)
+	if problems := DecodeTree(&part, r.Interface()); len(problems) > 0 {
 		return
 	}
-	if secure {
-		r.TLS = &dynamic.RouterTLS{}
+	if rule := r.Elem().FieldByName("Rule"); rule.IsValid() && rule.String() == "" {
+		return
 	}
 	if v.Salvaged == nil {
-		v.Salvaged = map[string]*dynamic.Router{}
+		v.Salvaged = map[string]any{}
 	}
-	v.Salvaged[t.Name] = r
+	v.Salvaged[id] = r.Interface()
 }

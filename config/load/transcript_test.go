@@ -40,9 +40,9 @@ func TestTranscripts(t *testing.T) {
 			for _, id := range slices.Sorted(maps.Keys(o.known)) {
 				got.WriteString(id + " stands\n")
 			}
-			for _, name := range slices.Sorted(maps.Keys(d.Salvaged)) {
-				text, _ := json.Marshal(d.Salvaged[name])
-				fmt.Fprintf(&got, "of http.routers.%s is left %s\n", name, text)
+			for _, id := range slices.Sorted(maps.Keys(d.Salvaged)) {
+				text, _ := json.Marshal(d.Salvaged[id])
+				fmt.Fprintf(&got, "of %s is left %s\n", id, text)
 			}
 			for _, p := range d.Problems {
 				got.WriteString(p.String() + "\n")

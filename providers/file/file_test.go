@@ -277,6 +277,28 @@ func TestSeveralFiles(t *testing.T) {
 	}
 }
 
+// A name stays with the first file that declares it, in error too: what another says under it, which may ask
+// for less, does not take its place.
+func TestNameStaysWithItsFile(t *testing.T) {
+	dir := t.TempDir()
+	a, b := filepath.Join(dir, "a.yaml"), filepath.Join(dir, "b.yaml")
+	write(t, a, "http: {routers: {x: {rule: a, servise: s}}}\ntls: {certificates: [{certFile: c, keyFile: k}, {certFile: d, keyFile: k}]}")
+	write(t, b, "http: {routers: {x: {rule: b, service: s}}}\ntls: {certificates: [{certFile: c, keyFile: k}, {certFile: d, keyFile: l}]}")
+	u := New(static.File{Directory: dir}, silent()).source.read(unwatched{})
+	if got := rules(u); len(got) > 0 {
+		t.Errorf("got %v", got)
+	}
+	if r, _ := u.Salvaged["http.routers.x"].(*dynamic.Router); r == nil || r.Rule != "a" {
+		t.Errorf("of x is left %+v", u.Salvaged)
+	}
+	if len(u.Problems) != 2 || u.Problems[0].Source != a || u.Problems[1].Source != b {
+		t.Errorf("problems %v", u.Problems)
+	}
+	if all := u.Config.TLS.Certificates; len(all) != 3 || u.Places["tls.certificates[c]"].Source != a {
+		t.Errorf("%d certificates, at %v", len(all), u.Places)
+	}
+}
+
 func TestTemplates(t *testing.T) {
 	t.Setenv("BACKEND", "http://10.0.0.1")
 	for _, test := range []struct{ in, want string }{

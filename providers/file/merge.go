@@ -1,39 +1,69 @@
 package file
 
 import (
+	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/pergola-mesh/pergola/config/dynamic"
 )
 
-// merger puts the files together. They come in sorted order, and the first to declare a name has it.
+// merger puts the files together. They come in sorted order, and the first to declare a name has it, even
+// when it is in error there.
 type merger struct {
 	dynamic.Update
-	from map[string]string // object to the file that declares it
-	file *file
+	from      map[string]string // object to the file that declares it
+	certified map[string]bool   // certificates by what is said of them
+	file      *file
 }
 
 func merge(files map[string]*file, problems []dynamic.Problem) dynamic.Update {
-	m := merger{from: map[string]string{}}
+	m := merger{from: map[string]string{}, certified: map[string]bool{}}
 	m.Update = dynamic.Update{
 		Provider: Name, Config: &dynamic.Configuration{}, Places: map[string]dynamic.Place{}, Problems: problems,
 	}
 	for _, path := range slices.Sorted(maps.Keys(files)) {
 		m.file = files[path]
-		if good := m.file.good; len(files) == 1 && good.Config != nil { // nothing to put together
-			m.Config, m.Places = good.Config, good.Places
-		}
 		if m.file.fault != nil {
 			m.Problems = append(m.Problems, *m.file.fault)
 		}
-		m.Problems = append(m.Problems, m.file.good.Problems...)
-		m.salvaged(m.file.good.Salvaged)
-		if c := m.file.good.Config; c != nil && c != m.Config {
-			m.config(c)
+		good := m.file.good
+		m.Problems = append(m.Problems, good.Problems...)
+		switch {
+		case good.Config == nil:
+		case len(files) == 1: // nothing to put together
+			m.Config, m.Places, m.Salvaged = good.Config, good.Places, good.Salvaged
+		default:
+			m.declare()
+			m.config(good.Config)
 		}
 	}
 	return m.Update
+}
+
+// declare takes in what the file declares. Certificates may be declared again: see certificates.
+func (m *merger) declare() {
+	good := m.file.good
+	for _, id := range slices.Sorted(maps.Keys(good.Places)) {
+		place := good.Places[id]
+		if first, taken := m.from[id]; taken {
+			if !strings.HasPrefix(id, "tls.certificates[") {
+				m.Problems = append(m.Problems, dynamic.Problem{
+					Source: place.Source, Line: place.Line, Object: id,
+					Message: "is declared in " + first + " too, and that one is used; rename one of them",
+				})
+			}
+			continue
+		}
+		m.from[id], m.Places[id] = m.file.path, place
+		if r := good.Salvaged[id]; r != nil {
+			if m.Salvaged == nil {
+				m.Salvaged = map[string]any{}
+			}
+			m.Salvaged[id] = r
+		}
+	}
 }
 
 func (m *merger) config(c *dynamic.Configuration) {
@@ -58,20 +88,18 @@ func (m *merger) config(c *dynamic.Configuration) {
 	}
 	if in := c.TLS; in != nil {
 		out := section(&m.Config.TLS)
-		out.Certificates = append(out.Certificates, in.Certificates...)
+		m.certificates(&out.Certificates, in.Certificates)
 		put(m, "tls.options.", &out.Options, in.Options)
 		put(m, "tls.stores.", &out.Stores, in.Stores)
 	}
 }
 
-// salvaged adds what is left of a file's routers that are in error.
-func (m *merger) salvaged(routers map[string]*dynamic.Router) {
-	for name, r := range routers {
-		if m.Salvaged == nil {
-			m.Salvaged = map[string]*dynamic.Router{}
-		}
-		if m.Salvaged[name] == nil {
-			m.Salvaged[name] = r
+// certificates adds those of a file. The same one may be in several.
+func (m *merger) certificates(into *[]*dynamic.CertAndStores, list []*dynamic.CertAndStores) {
+	for _, c := range list {
+		if content := fmt.Sprintf("%q", *c); !m.certified[content] {
+			m.certified[content] = true
+			*into = append(*into, c)
 		}
 	}
 }
@@ -83,23 +111,14 @@ func section[T any](s **T) *T {
 	return *s
 }
 
-// put adds the objects of one kind.
+// put adds the objects of one kind that the file has.
 func put[T any](m *merger, kind string, into *map[string]*T, objects map[string]*T) {
 	if *into == nil {
 		*into = make(map[string]*T, len(objects))
 	}
-	for _, name := range slices.Sorted(maps.Keys(objects)) {
-		id := kind + name
-		place := m.file.good.Places[id]
-		if first, taken := m.from[id]; taken {
-			m.Problems = append(m.Problems, dynamic.Problem{
-				Source: place.Source, Line: place.Line, Object: id,
-				Message: "is declared in " + first + " too, and that one is used; rename one of them",
-			})
-			continue
+	for name, object := range objects {
+		if m.from[kind+name] == m.file.path {
+			(*into)[name] = object
 		}
-		m.from[id] = m.file.path
-		m.Places[id] = place
-		(*into)[name] = objects[name]
 	}
 }

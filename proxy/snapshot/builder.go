@@ -135,8 +135,7 @@ func (b *Builder) build(n *node) {
 	case n.good != nil && n.good == n.config && was.files && n.madeOf == n.good:
 		b.keepFiles(n, was)
 	case n.config == nil && n.salvaged != nil:
-		n.shown.config = n.salvaged
-		n.value = b.router(n, n.salvaged, nil)
+		b.stand(n)
 	}
 	b.graph.end(n)
 	if old, ok := was.value.(retiree); ok {
@@ -226,6 +225,27 @@ func (b *Builder) construct(n *node, config, was any) {
 		return
 	}
 	n.madeOf = config
+}
+
+// stand makes of a router that could not be read one that answers with that for what it is meant for.
+func (b *Builder) stand(n *node) {
+	n.shown.config = n.salvaged
+	switch config := n.salvaged.(type) {
+	case *dynamic.Router:
+		n.value = b.router(n, config, nil)
+	case *dynamic.TCPRouter:
+		n.value = b.tcpRouter(n, config, nil)
+	case *dynamic.UDPRouter:
+		n.value = b.udpRouter(n, config)
+	}
+}
+
+// unreadable is why a router that is only known in part cannot be served; nil for others.
+func (n *node) unreadable() error {
+	if n.config == nil {
+		return n.err
+	}
+	return nil
 }
 
 // retiree is a value that is to be closed once nothing in force uses it.

@@ -71,7 +71,7 @@ func TestCertificatesFollowTheirFiles(t *testing.T) {
 	f.pair(t, "d", ca.Issue(t, []string{"d.example"}))
 	fallback := serialOf(t, f.files["d.crt"])
 	s := f.load(t, oneCertificate)
-	if got := f.report.Problems; len(got) != 1 || !strings.Contains(got[0].String(), "tls.certificates[1]: certFile: open b.crt") {
+	if got := f.report.Problems; len(got) != 1 || !strings.Contains(got[0].String(), "tls.certificates[b.crt]: certFile: open b.crt") {
 		t.Fatalf("problems: %v", got)
 	}
 	check := func(what, a, b string, problems ...string) {
@@ -93,7 +93,7 @@ func TestCertificatesFollowTheirFiles(t *testing.T) {
 		}
 	}
 	one, two := first.Leaf.SerialNumber.String(), second.Leaf.SerialNumber.String()
-	check("at first", one, fallback, "tls.certificates[1]")
+	check("at first", one, fallback, "tls.certificates[b.crt]")
 
 	f.refresh()
 	if f.live.Snapshot() != s || f.report.Changed {
@@ -110,7 +110,7 @@ func TestCertificatesFollowTheirFiles(t *testing.T) {
 	chain, key := identitytest.PEM(t, second)
 	f.files["a.crt"] = string(chain)
 	f.refresh()
-	check("only the certificate is new", one, b.Leaf.SerialNumber.String(), "tls.certificates[0]: a.crt: private key does not match public key")
+	check("only the certificate is new", one, b.Leaf.SerialNumber.String(), "tls.certificates[a.crt]: a.crt: private key does not match public key")
 	if f.report.Kept != 1 {
 		t.Errorf("%d objects are kept, want 1", f.report.Kept)
 	}
@@ -121,11 +121,11 @@ func TestCertificatesFollowTheirFiles(t *testing.T) {
 	delete(f.files, "a.key")
 	f.files["d.crt"] = "nonsense"
 	f.refresh()
-	check("files are gone", two, b.Leaf.SerialNumber.String(), "tls.certificates[0]: keyFile: open a.key", "tls.stores.default: defaultCertificate: certFile: d.crt is not a PEM file")
+	check("files are gone", two, b.Leaf.SerialNumber.String(), "tls.certificates[a.crt]: keyFile: open a.key", "tls.stores.default: defaultCertificate: certFile: d.crt is not a PEM file")
 	f.load(t, strings.NewReplacer("b.crt", "c.crt", "b.key", "c.key").Replace(oneCertificate)) // the others keep what they have
 	f.pair(t, "c", ca.Issue(t, []string{"c.example"}))
 	f.refresh()
-	check("after an update", two, fallback, "tls.certificates[0]", "tls.stores.default")
+	check("after an update", two, fallback, "tls.certificates[a.crt]", "tls.stores.default")
 	if got, want := f.builder.Files(), []string{"a.crt", "a.key", "c.crt", "c.key", "d.crt", "d.key"}; !slices.Equal(got, want) {
 		t.Errorf("files %v, want %v", got, want)
 	}

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"github.com/pergola-mesh/pergola/config/dynamic"
 )
 
 // node is an object, or the name of one that is asked for and does not exist.
@@ -15,8 +13,9 @@ type node struct {
 	// provider's own complaints about the object.
 	config any
 	unread []string
-	// salvaged is what could be read of a router that has no config but complaints; nil for nothing.
-	salvaged *dynamic.Router
+	// salvaged is what could be read of a router that has no config but complaints, such as a
+	// *dynamic.TCPRouter; nil for nothing.
+	salvaged any
 	// good is the last config of which all could be made; nil when there never was one.
 	good any
 

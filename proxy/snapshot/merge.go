@@ -15,10 +15,11 @@ type source struct {
 	config   *dynamic.Configuration
 	places   map[string]dynamic.Place
 	problems []dynamic.Problem
-	unread   map[id][]string // complaints about single objects
-	salvaged map[string]*dynamic.Router
-	// certificates are the places of certificates by name.
-	certificates map[string]string
+	unread   map[id][]string // complaints about objects
+	salvaged map[string]any
+	// held are the objects in unread that the provider speaks of no more, but that have been in a section
+	// which cannot be read now, with where.
+	held map[id]dynamic.Place
 }
 
 func (b *Builder) source(provider string) *source {
@@ -30,53 +31,71 @@ func (b *Builder) source(provider string) *source {
 	return s
 }
 
-// problem is what is wrong with an object, where the provider declared it.
-func (s *source) problem(provider, object, message string) dynamic.Problem {
-	at := s.places[object]
-	if at.Source == "" {
-		at.Source = provider
-	}
-	return dynamic.Problem{Source: at.Source, Line: at.Line, Object: object, Message: message}
-}
-
 // merge takes an update in and returns the nodes whose configuration it changed.
 func (b *Builder) merge(u dynamic.Update) []*node {
 	s := b.source(u.Provider)
 	m := merger{builder: b, provider: u.Provider, changed: map[*node]struct{}{}}
-	if u.Config != nil { // else the provider could read nothing: what it said before stands
-		was, now := httpOf(s.config), httpOf(u.Config)
-		diff(&m, aRouter, was.Routers, now.Routers)
-		diff(&m, aService, was.Services, now.Services)
-		diff(&m, aMiddleware, was.Middlewares, now.Middlewares)
-		diff(&m, aTransport, was.ServersTransports, now.ServersTransports)
-		tlsWas, tlsNow := tlsOf(s.config), tlsOf(u.Config)
-		diff(&m, aTLSOptions, tlsWas.Options, tlsNow.Options)
-		diff(&m, aTLSStore, tlsWas.Stores, tlsNow.Stores)
-		certificatesWas, _ := certificatesOf(s.config)
-		certificatesNow, places := certificatesOf(u.Config)
-		diff(&m, aCertificate, certificatesWas, certificatesNow)
-		tcpWas, tcpNow := tcpOf(s.config), tcpOf(u.Config)
-		diff(&m, aTCPRouter, tcpWas.Routers, tcpNow.Routers)
-		diff(&m, aTCPService, tcpWas.Services, tcpNow.Services)
-		diff(&m, aTCPMiddleware, tcpWas.Middlewares, tcpNow.Middlewares)
-		diff(&m, aTCPTransport, tcpWas.ServersTransports, tcpNow.ServersTransports)
-		udpWas, udpNow := udpOf(s.config), udpOf(u.Config)
-		diff(&m, aUDPRouter, udpWas.Routers, udpNow.Routers)
-		diff(&m, aUDPService, udpWas.Services, udpNow.Services)
-		s.config, s.certificates = u.Config, places
+	if u.Config == nil { // the provider could read nothing: what it said of objects before stands
+		u.Config, u.Places, u.Salvaged = s.config, s.places, s.salvaged
+		u.Problems = append(slices.Clip(u.Problems), slices.DeleteFunc(slices.Clone(s.problems), func(p dynamic.Problem) bool { return p.Object == "" })...)
 	}
+	lost := m.below(u.Problems)
+	diffAll(&m, s.config, u.Config)
 	unread := map[id][]string{}
 	for _, p := range u.Problems {
 		if object, ok := parsePlace(p.Object, u.Provider); ok {
 			unread[object] = append(unread[object], complaint(p))
 		}
 	}
+	held := map[id]dynamic.Place{}
+	for _, l := range lost {
+		if l.config == nil && unread[l.id] == nil && s.from(l.id, l.problem.Source) {
+			unread[l.id] = []string{dynamic.Problem{Object: l.problem.Object, Key: l.problem.Key, Message: l.problem.Message}.String()}
+			held[l.id] = dynamic.Place{Source: l.problem.Source, Line: l.problem.Line}
+		}
+	}
 	m.complain(s.unread, unread)
 	m.salvage(s.salvaged, u.Salvaged)
-	s.places, s.problems, s.unread, s.salvaged = u.Places, u.Problems, unread, u.Salvaged
+	*s = source{u.Config, u.Places, u.Problems, unread, u.Salvaged, held}
 	return slices.SortedFunc(maps.Keys(m.changed), func(a, b *node) int {
 		return cmp.Or(cmp.Compare(a.kind, b.kind), strings.Compare(a.name, b.name))
 	})
+}
+
+// lost is an object that may have been in a section which cannot be read now.
+type lost struct {
+	*node
+	problem dynamic.Problem
+}
+
+// below finds what has been in sections that are none any more. It is not removed: nobody can tell.
+func (m *merger) below(problems []dynamic.Problem) (all []lost) {
+	for _, p := range problems {
+		kinds := sectionKinds(p.Object)
+		if len(kinds) == 0 {
+			continue
+		}
+		for _, n := range m.builder.graph.nodes {
+			if n.present() && n.provider() == m.provider && slices.Contains(kinds, n.kind) {
+				all = append(all, lost{n, p})
+			}
+		}
+	}
+	return all
+}
+
+// from tells whether an object was declared in a file, or whatever place it is.
+func (s *source) from(object id, file string) bool {
+	at := s.place(object)
+	return at.Source == "" || file == "" || at.Source == file
+}
+
+// place is where the provider declared an object.
+func (s *source) place(object id) dynamic.Place {
+	if at, ok := s.held[object]; ok {
+		return at
+	}
+	return s.places[object.place()]
 }
 
 func httpOf(c *dynamic.Configuration) *dynamic.HTTPConfiguration {
@@ -107,6 +126,16 @@ func udpOf(c *dynamic.Configuration) *dynamic.UDPConfiguration {
 	return c.UDP
 }
 
+// certificatesOf are the certificates of a configuration by a name that does not change when others come
+// and go.
+func certificatesOf(c *dynamic.Configuration) map[string]*dynamic.CertAndStores {
+	all := map[string]*dynamic.CertAndStores{}
+	for _, certificate := range tlsOf(c).Certificates {
+		all[dynamic.CertificateName(certificate.CertFile, func(name string) bool { return all[name] != nil })] = certificate
+	}
+	return all
+}
+
 // complaint is a provider's problem as it reads beside the object itself.
 func complaint(p dynamic.Problem) string {
 	if p.Key == "" {
@@ -129,6 +158,23 @@ func (m *merger) touch(i id) *node {
 		m.changed[m.builder.graph.node(id{i.kind, standard})] = struct{}{}
 	}
 	return n
+}
+
+// diffAll compares two versions of a configuration.
+func diffAll(m *merger, was, now *dynamic.Configuration) {
+	diff(m, aRouter, httpOf(was).Routers, httpOf(now).Routers)
+	diff(m, aService, httpOf(was).Services, httpOf(now).Services)
+	diff(m, aMiddleware, httpOf(was).Middlewares, httpOf(now).Middlewares)
+	diff(m, aTransport, httpOf(was).ServersTransports, httpOf(now).ServersTransports)
+	diff(m, aTLSOptions, tlsOf(was).Options, tlsOf(now).Options)
+	diff(m, aTLSStore, tlsOf(was).Stores, tlsOf(now).Stores)
+	diff(m, aCertificate, certificatesOf(was), certificatesOf(now))
+	diff(m, aTCPRouter, tcpOf(was).Routers, tcpOf(now).Routers)
+	diff(m, aTCPService, tcpOf(was).Services, tcpOf(now).Services)
+	diff(m, aTCPMiddleware, tcpOf(was).Middlewares, tcpOf(now).Middlewares)
+	diff(m, aTCPTransport, tcpOf(was).ServersTransports, tcpOf(now).ServersTransports)
+	diff(m, aUDPRouter, udpOf(was).Routers, udpOf(now).Routers)
+	diff(m, aUDPService, udpOf(was).Services, udpOf(now).Services)
 }
 
 // diff compares two versions of a section, by pointer first and then by content.
@@ -166,15 +212,20 @@ func (m *merger) complain(was, now map[id][]string) {
 }
 
 // salvage gives the nodes of routers in error what the provider could read of them.
-func (m *merger) salvage(was, now map[string]*dynamic.Router) {
-	for name, r := range now {
-		if !reflect.DeepEqual(was[name], r) {
-			m.touch(id{aRouter, name + "@" + m.provider}).salvaged = r
+func (m *merger) salvage(was, now map[string]any) {
+	give := func(object string, router any) {
+		if i, ok := parsePlace(object, m.provider); ok {
+			m.touch(i).salvaged = router
 		}
 	}
-	for name := range was {
-		if now[name] == nil {
-			m.touch(id{aRouter, name + "@" + m.provider}).salvaged = nil
+	for object, r := range now {
+		if !reflect.DeepEqual(was[object], r) {
+			give(object, r)
+		}
+	}
+	for object := range was {
+		if now[object] == nil {
+			give(object, nil)
 		}
 	}
 }

@@ -1,6 +1,10 @@
 package snapshot
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/pergola-mesh/pergola/config/dynamic"
+)
 
 // kind is a sort of object that has a name and that others refer to.
 type kind uint8
@@ -67,7 +71,12 @@ func (i id) provider() string {
 }
 
 // place is where the provider's configuration has the object, such as "http.routers.web".
-func (i id) place() string { return kinds[i.kind].section + "." + i.local() }
+func (i id) place() string {
+	if i.kind == aCertificate {
+		return dynamic.ListPlace(kinds[i.kind].section, i.local())
+	}
+	return kinds[i.kind].section + "." + i.local()
+}
 
 // split cuts a qualified name at its last @.
 func split(name string) (local, provider string) {
@@ -87,10 +96,29 @@ func qualify(name, provider string) string {
 
 // parsePlace is the inverse of id.place.
 func parsePlace(place, provider string) (id, bool) {
-	for k := range kindCount {
-		if name, ok := strings.CutPrefix(place, kinds[k].section+"."); ok && k != aFile {
-			return id{k, qualify(name, provider)}, true
+	for k := range aFile {
+		name, ok := strings.CutPrefix(place, kinds[k].section)
+		if !ok || name == "" {
+			continue
+		}
+		if k == aCertificate {
+			name, ok = strings.CutPrefix(strings.TrimSuffix(name, "]"), "[")
+		} else {
+			name, ok = strings.CutPrefix(name, ".")
+		}
+		if ok {
+			return id{k, name + "@" + provider}, true
 		}
 	}
 	return id{}, false
+}
+
+// sectionKinds are the kinds of object in a section, such as "http" or "http.routers".
+func sectionKinds(place string) (all []kind) {
+	for k := range aFile {
+		if place != "" && (kinds[k].section == place || strings.HasPrefix(kinds[k].section, place+".")) {
+			all = append(all, k)
+		}
+	}
+	return all
 }

@@ -39,11 +39,11 @@ func (c *Counts) add(k kind) {
 
 // problem is what is wrong with an object, where its provider declared it.
 func (b *Builder) problem(n *node, message string) dynamic.Problem {
-	s, place := b.source(n.provider()), n.place()
-	if n.kind == aCertificate {
-		place = s.certificates[n.local()]
+	at := b.source(n.provider()).place(n.id)
+	if at.Source == "" {
+		at.Source = n.provider()
 	}
-	return s.problem(n.provider(), place, message)
+	return dynamic.Problem{Source: at.Source, Line: at.Line, Object: n.place(), Message: message}
 }
 
 // problems gathers what is wrong: what providers say, and what building has shown.

@@ -73,9 +73,9 @@ func (b *Builder) router(n *node, config *dynamic.Router, was *router) *router {
 	paths := make([]*path, len(points))
 	broken := 0
 	for i, at := range points {
-		if n.config == nil && n.err != nil {
+		if err := n.unreadable(); err != nil {
 			paths[i] = &path{tls: config.TLS != nil || b.points[at].tls != nil}
-			paths[i].fail(exchange.Internal, n.err)
+			paths[i].fail(exchange.Internal, err)
 			broken++
 			continue
 		}

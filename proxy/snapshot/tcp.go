@@ -40,9 +40,15 @@ func (b *Builder) tcpRouter(n *node, config *dynamic.TCPRouter, was *router) *ro
 		return r
 	}
 	r.points = points
-	way, errs := b.tcpRoute(n, config, r)
-	for _, err := range errs {
-		state.Add(err.Error(), true)
+	var way *relay.Route
+	if err := n.unreadable(); err != nil {
+		way = &relay.Route{Err: exchange.Internal.With(fmt.Errorf("router %s: %w", n.name, err))}
+	} else {
+		var errs []error
+		way, errs = b.tcpRoute(n, config, r)
+		for _, err := range errs {
+			state.Add(err.Error(), true)
+		}
 	}
 	table := tcpTable
 	if config.TLS != nil {

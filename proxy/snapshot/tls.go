@@ -1,7 +1,6 @@
 package snapshot
 
 import (
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"maps"
@@ -145,32 +144,7 @@ func (b *Builder) checkResolver(key, name string, state *State) {
 	}
 }
 
-// certificatesOf are the certificates of a configuration by a name that does not change when others come
-// and go, and their places.
-func certificatesOf(c *dynamic.Configuration) (all map[string]*dynamic.CertAndStores, places map[string]string) {
-	all, places = map[string]*dynamic.CertAndStores{}, map[string]string{}
-	if c == nil || c.TLS == nil {
-		return all, places
-	}
-	for i, certificate := range c.TLS.Certificates {
-		name := certificateName(certificate)
-		for all[name] != nil {
-			name += "+"
-		}
-		all[name], places[name] = certificate, fmt.Sprintf("tls.certificates[%d]", i)
-	}
-	return all, places
-}
-
-func certificateName(c *dynamic.CertAndStores) string {
-	if !strings.Contains(c.CertFile, "-----BEGIN") {
-		return c.CertFile
-	}
-	sum := sha256.Sum256([]byte(c.CertFile))
-	return fmt.Sprintf("%x", sum[:8])
-}
-
-// collect gathers the certificates of all providers.
+// collectCertificates gathers the certificates of all providers.
 func (b *Builder) collectCertificates() {
 	c := &identity.Configured{}
 	for _, name := range slices.Sorted(maps.Keys(b.certificates)) {

@@ -34,15 +34,20 @@ func (b *Builder) udpIndex(name string) int {
 func (b *Builder) udpRouter(n *node, config *dynamic.UDPRouter) *udpRouter {
 	r, state := &udpRouter{points: b.udpPointsOf(config.EntryPoints, &n.shown.State)}, &n.shown.State
 	way := &relay.Route{}
-	service, err := "", errors.New("the router has no service")
-	if config.Service != "" {
+	service, err := "", n.unreadable()
+	switch {
+	case err != nil: // the provider's own complaints are there
+		way.Err = exchange.Internal.With(err)
+	case config.Service == "":
+		err = errors.New("the router has no service")
+	default:
 		service = qualify(config.Service, n.provider())
 		var s *node
 		if s, err = b.need(aUDPService, service); err == nil {
 			way.Service = s.value.(*streamService).core
 		}
 	}
-	if err != nil {
+	if err != nil && way.Err == nil {
 		way.Err = exchange.Internal.With(err)
 		state.Add(err.Error(), true)
 	}

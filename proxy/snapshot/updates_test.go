@@ -49,7 +49,7 @@ problem code: http.serversTransports.spiffe: spiffe: this build does not have SP
 problem code: http.services.none: a service needs one of loadBalancer, weighted, highestRandomWeight, mirroring, failover
 problem code: http.services.two: a service is of one kind, not of loadBalancer and weighted; make one of each
 problem code: tcp.routers.t: the router has no service
-problem code: tls.certificates[0]: certFile: open a.pem: no such file or directory
+problem code: tls.certificates[a.pem]: certFile: open a.pem: no such file or directory
 problem code: udp.services.u: a service needs one of loadBalancer, weighted
 `, "\n")
 	if got := dump(v); got != want {
@@ -70,6 +70,20 @@ func TestUpdateWithoutConfig(t *testing.T) {
 		t.Errorf("answered %s, before %s", after, before)
 	}
 	if len(f.report.Problems) != 1 || f.report.Built.Total() != 0 {
+		t.Errorf("report %+v", f.report)
+	}
+}
+
+// What is kept stays so while the provider can read nothing, and its reason stands.
+func TestUpdateWithoutConfigKeeps(t *testing.T) {
+	f := newFixture(t)
+	f.load(t, "http: {routers: {one: {rule: Path(`/one`), service: noop@internal}}}")
+	f.load(t, "http: {routers: {one: {rule: Path(`/one`), servise: noop@internal}}}")
+	f.apply(dynamic.Update{Provider: "file", Problems: []dynamic.Problem{{Source: "file", Message: "cannot be read"}}})
+	if got := ask(f.live.Handler("web"), "GET", "/one"); !strings.HasPrefix(got, "418") {
+		t.Errorf("answered %s", got)
+	}
+	if f.report.Kept != 1 || len(f.report.Problems) != 3 {
 		t.Errorf("report %+v", f.report)
 	}
 }
