@@ -15,5 +15,5 @@
 // # What outlives a configuration
 //
 // The Store: certificates that were obtained rather than configured, the generated default certificate,
-// the keys of session tickets, OCSP answers.
+// the keys of session tickets, OCSP answers. The keys outlive the process too: its successor is given them.
 package identity

@@ -4,6 +4,8 @@ import (
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
 	"sync"
 	"time"
 )
@@ -43,6 +45,38 @@ func (t *tickets) current() *ticketKeys {
 	}
 	t.keys = next
 	return next
+}
+
+// Tickets are the secrets behind session tickets, for the process that takes this one's place: sessions
+// are resumed there as here. Who has them reads whatever was said in those sessions that had no key
+// exchange of their own, so they go from memory to memory and never to a disk.
+func (s *Store) Tickets() []byte {
+	keys := s.tickets.current()
+	b := binary.BigEndian.AppendUint64(nil, uint64(keys.made.Unix()))
+	for _, secret := range keys.secrets {
+		b = append(b, secret[:]...)
+	}
+	return b
+}
+
+// UseTickets puts what Tickets returned into force, in place of secrets of our own. Those of a process that
+// cannot tell any are of another version: an error, and nothing has changed.
+func (s *Store) UseTickets(b []byte) error {
+	n := (len(b) - 8) / sha256.Size
+	if n < 1 || n > int(ticketLife/ticketRotation) || len(b) != 8+n*sha256.Size {
+		return fmt.Errorf("%d bytes are no secrets of session tickets", len(b))
+	}
+	keys := &ticketKeys{made: time.Unix(int64(binary.BigEndian.Uint64(b)), 0), secrets: make([][sha256.Size]byte, n)}
+	if now := time.Now(); keys.made.After(now) {
+		keys.made = now // the clock was set back
+	}
+	for i := range keys.secrets {
+		copy(keys.secrets[i][:], b[8+i*sha256.Size:])
+	}
+	s.tickets.mu.Lock()
+	defer s.tickets.mu.Unlock()
+	s.tickets.keys = keys
+	return nil
 }
 
 // derive makes the ticket keys of one policy: a ticket that was given out under another, or under other

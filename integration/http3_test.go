@@ -196,7 +196,8 @@ func tool(t *testing.T, name string) string {
 }
 
 // TestRestartHTTP3 replaces the gateway while requests come over HTTP/3, each on a connection of its own,
-// and one is under way: packets of old connections reach the process that has them, and none fails.
+// and one is under way: packets of old connections reach the process that has them, and none fails. A session
+// of the first process is resumed by all.
 func TestRestartHTTP3(t *testing.T) {
 	begun, finish := make(chan struct{}), make(chan struct{})
 	backend := harness.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -223,6 +224,11 @@ func TestRestartHTTP3(t *testing.T) {
 		return string(body), err
 	}
 	harness.Eventually(t, "HTTP/3 to be served", func() bool { _, err := get("/"); return err == nil })
+
+	session := &tls.Config{InsecureSkipVerify: true, ServerName: "localhost", ClientSessionCache: &frozenSession{}}
+	if got, _ := quicVisit(t, g.Web, session, g.Web); got != "200" {
+		t.Fatalf("a session began with %s", got)
+	}
 
 	slow := make(chan string)
 	go func() {
@@ -251,6 +257,9 @@ func TestRestartHTTP3(t *testing.T) {
 	all := []*harness.Gateway{g}
 	for range 10 {
 		all = append(all, all[len(all)-1].Replace())
+		if got, state := quicVisit(t, g.Web, session, g.Web); got != "200" || !state.TLS.DidResume {
+			t.Errorf("a session of the first process: %s, resumed %v", got, state.TLS.DidResume)
+		}
 		n := done.Load()
 		harness.Eventually(t, "some requests", func() bool { return done.Load() >= n+4 })
 	}

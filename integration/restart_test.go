@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"os"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -98,31 +97,10 @@ func TestRestartEdges(t *testing.T) {
 	}
 
 	// SIGUSR2 starts the program anew.
-	next.Signal(syscall.SIGUSR2)
-	harness.Eventually(t, "the process to be replaced", func() bool { return strings.Contains(next.Log(), "another process has taken over") })
+	u := next.Upgrading()
+	u.Next()
 	next.AwaitStatus("/", 200)
-	var child int
-	_, rest, _ := strings.Cut(next.Log(), "started a process to replace this one")
-	if _, text, ok := strings.Cut(rest, "pid="); !ok {
-		t.Fatalf("no pid in %q", rest)
-	} else if _, err := fmt.Sscan(text, &child); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { syscall.Kill(child, syscall.SIGKILL) })
-	if code := next.AwaitExit(); code != 0 {
-		t.Errorf("the second process ended with %d", code)
-	}
-	next.AwaitStatus("/", 200)
-	if err := syscall.Kill(child, syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
-	harness.Eventually(t, "the third process to end", func() bool {
-		c, err := net.DialTimeout("tcp", g.Web, time.Second)
-		if err == nil {
-			c.Close()
-		}
-		return err != nil
-	})
+	u.End()
 }
 
 // TestSystemdSocket starts the gateway with a listening socket as systemd passes one.

@@ -13,11 +13,14 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/quic-go/quic-go"
+	"github.com/quic-go/quic-go/http3"
+
 	"github.com/pergola-mesh/pergola/integration/harness"
 )
 
 // TestTLSExample runs docs/examples/tls: who is let in where, what servers are told of clients, and that
-// no request gets round the options of its host.
+// no request gets round the options of its host, by whatever version of HTTP.
 func TestTLSExample(t *testing.T) {
 	backend := func(name string) string {
 		return harness.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -33,7 +36,7 @@ func TestTLSExample(t *testing.T) {
 		}
 		archive += "-- " + name + " --\n" + string(text)
 	}
-	archive = strings.NewReplacer("address: :8443", "address: $WEB", "address: :8080", "address: $ADMIN", "filename: routes.yaml", "filename: $DIR/routes.yaml",
+	archive = strings.NewReplacer("address: :8443", "address: $WEB\n    http3: {}", "address: :8080", "address: $ADMIN", "filename: routes.yaml", "filename: $DIR/routes.yaml",
 		"http://127.0.0.1:9001", backend("site"), "http://127.0.0.1:9002", backend("admin")).Replace(archive)
 	g := harness.Prepare(t, archive, nil)
 	ca, staff := harness.NewAuthority(t), harness.NewAuthority(t)
@@ -73,30 +76,28 @@ func TestTLSExample(t *testing.T) {
 		{"round about, spelled otherwise", "www.example.com", "ADMIN.Example.com.", []tls.Certificate{jane}, 421, ""},
 		{"the other way round", "admin.example.com", "www.example.com", []tls.Certificate{jane}, 421, ""},
 	} {
-		for _, h2 := range []bool{false, true} {
+		for _, protocol := range []string{"HTTP/1.1", "HTTP/2.0", "HTTP/3.0"} {
 			config := &tls.Config{RootCAs: ca.Pool(), ServerName: c.name, Certificates: c.certificates}
-			transport := &http.Transport{TLSClientConfig: config, ForceAttemptHTTP2: h2,
-				DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-					return new(net.Dialer).DialContext(ctx, "tcp", g.Web)
-				}}
 			request, err := http.NewRequest("GET", "https://"+c.name+"/", nil)
 			if err != nil {
 				t.Fatal(err)
 			}
 			request.Host = c.host
 			request.Header.Set("X-Forwarded-Tls-Client-Cert-Info", "Subject%3D%22CN%3Dadmin%22")
-			response, err := transport.RoundTrip(request)
+			client, done := speaking(protocol, g.Web, config)
+			response, err := client.RoundTrip(request)
 			if err != nil {
 				if c.status != 0 {
-					t.Errorf("%s (HTTP/2 %t): %v", c.what, h2, err)
+					t.Errorf("%s (%s): %v", c.what, protocol, err)
 				}
+				done()
 				continue
 			}
 			body, _ := io.ReadAll(response.Body)
 			response.Body.Close()
-			transport.CloseIdleConnections()
-			if response.StatusCode != c.status || c.status == 200 && string(body) != c.body {
-				t.Errorf("%s (HTTP/2 %t, %s): %d %q", c.what, h2, response.Proto, response.StatusCode, body)
+			done()
+			if response.StatusCode != c.status || c.status == 200 && string(body) != c.body || response.Proto != protocol {
+				t.Errorf("%s (%s, %s): %d %q", c.what, protocol, response.Proto, response.StatusCode, body)
 			}
 		}
 	}
@@ -115,4 +116,20 @@ func TestTLSExample(t *testing.T) {
 	if got := response.Header.Get("Location"); got != "https://www.example.com:"+port+"/a" {
 		t.Errorf("plaintext is sent to %q", got)
 	}
+}
+
+// speaking is a client of one version of HTTP that sends everything to address over TLS, and what ends its
+// connections.
+func speaking(protocol, address string, config *tls.Config) (client http.RoundTripper, done func()) {
+	if protocol == "HTTP/3.0" {
+		transport := &http3.Transport{TLSClientConfig: config, Dial: func(ctx context.Context, _ string, tc *tls.Config, qc *quic.Config) (*quic.Conn, error) {
+			return quic.DialAddrEarly(ctx, address, tc, qc)
+		}}
+		return transport, func() { transport.Close() }
+	}
+	transport := &http.Transport{TLSClientConfig: config, ForceAttemptHTTP2: protocol == "HTTP/2.0",
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "tcp", address)
+		}}
+	return transport, transport.CloseIdleConnections
 }

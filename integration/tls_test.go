@@ -71,7 +71,13 @@ tls:
 // startTLS starts overTLS, whose certificate is signed by the returned authority.
 func startTLS(t *testing.T) (*harness.Gateway, *harness.Authority) {
 	t.Helper()
-	g := harness.Prepare(t, overTLS, harness.Vars{"BACKEND": harness.Whoami(t, "one")})
+	return startTLSWith(t, overTLS)
+}
+
+// startTLSWith is startTLS with a configuration that is overTLS and more.
+func startTLSWith(t *testing.T, archive string) (*harness.Gateway, *harness.Authority) {
+	t.Helper()
+	g := harness.Prepare(t, archive, harness.Vars{"BACKEND": harness.Whoami(t, "one")})
 	authority := harness.NewAuthority(t)
 	chain, key, _ := authority.Issue("a.test", "mtls.test")
 	g.Write("cert.pem", chain)

@@ -19,6 +19,8 @@ type load struct {
 	Connections int
 	Streams     int  // at a time on each connection, of HTTP/2; 0 is HTTP/1.1
 	HTTP3       bool // over QUIC, Streams at a time on each connection
+	GRPC        bool // calls over HTTP/2, Streams at a time on each connection
+	WebSocket   bool // messages, each on a connection that stays
 	Closes      bool // every request has a connection of its own
 	Path        string
 	Size        int64 // of the body, in bytes
@@ -134,6 +136,8 @@ func (b *bench) drive(i *instance, l load, duration time.Duration) (round, error
 	var result wrkResult
 	if l.HTTP3 {
 		result, err = b.quicLoad(i, l, duration)
+	} else if l.WebSocket {
+		result, err = b.webSocketLoad(i, l, duration)
 	} else if l.Streams > 0 {
 		result, err = b.h2load(i, l, duration)
 	} else {

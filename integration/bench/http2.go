@@ -36,13 +36,18 @@ status codes: (\d+) 2xx`)
 
 // h2load drives a load over HTTP/2. An error of any request, or a byte too few, is an error.
 func (b *bench) h2load(i *instance, l load, duration time.Duration) (wrkResult, error) {
-	port := i.HTTP2Port
-	if i.http2Shared {
-		port = i.Port
-	}
 	seconds := max(1, int(duration.Round(time.Second).Seconds()))
-	output, err := exec.CommandContext(b.ctx, "h2load", "-t1", "-c"+strconv.Itoa(l.Connections), "-m"+strconv.Itoa(l.Streams),
-		"-D"+strconv.Itoa(seconds), "-H", ":authority: "+host, fmt.Sprintf("http://127.0.0.1:%d%s", port, l.Path)).CombinedOutput()
+	arguments := []string{"-t1", "-c" + strconv.Itoa(l.Connections), "-m" + strconv.Itoa(l.Streams),
+		"-D" + strconv.Itoa(seconds), "-H", ":authority: " + host}
+	if l.GRPC {
+		more, err := b.grpcArguments()
+		if err != nil {
+			return wrkResult{}, err
+		}
+		arguments = append(arguments, more...)
+	}
+	arguments = append(arguments, fmt.Sprintf("http://127.0.0.1:%d%s", i.http2(), l.Path))
+	output, err := exec.CommandContext(b.ctx, "h2load", arguments...).CombinedOutput()
 	if err != nil {
 		return wrkResult{}, fmt.Errorf("h2load: %w: %s", err, output)
 	}

@@ -28,6 +28,8 @@ type settings struct {
 	MaxConn     uint64
 	HTTP2       bool  // HTTP/2 too
 	HTTP2Port   int   // where, unless on Port
+	GRPC        bool  // the backend speaks HTTP/2, and gRPC over it
+	WebSocket   bool  // requests may change the protocol to WebSocket
 	HTTP3       bool  // HTTP/3 too, on the UDP port of the same number
 	TLS         bool  // Port speaks TLS; chain.pem, key.pem and both.pem are in Dir
 	Deployed    bool  // JSON access log and metrics

@@ -7,7 +7,7 @@
 // headers, metrics where they can be switched. Rounds are interleaved, so what disturbs the machine disturbs
 // everybody; the figures are medians and, above all, ratios.
 //
-//	go run ./integration/bench                     all of it, about fifteen minutes
+//	go run ./integration/bench                     all of it, about twenty minutes
 //	go run ./integration/bench -quick              fewer and shorter rounds
 //	go run ./integration/bench -only=closed,idle   some of it
 //	go run ./integration/bench -peers=nginx        against one of them
@@ -62,6 +62,8 @@ var measurements = []struct {
 }{
 	{"closed", (*bench).measureClosed},
 	{"http2", (*bench).measureHTTP2},
+	{"grpc", (*bench).measureGRPC},
+	{"websocket", (*bench).measureWebSocket},
 	{"tls", (*bench).measureTLS},
 	{"http3", (*bench).measureHTTP3},
 	{"deployed", (*bench).measureDeployed},
@@ -80,6 +82,9 @@ func main() {
 }
 
 func run() error {
+	if len(os.Args) == 3 && os.Args[1] == echoCommand {
+		return serveEcho(os.Args[2])
+	}
 	quick := flag.Bool("quick", false, "at most 3 rounds of 2 s; docs/benchmarks.md is left alone")
 	only := flag.String("only", "", "measurements to run, comma separated: "+strings.Join(measurementNames(), ","))
 	peers := flag.String("peers", "nginx,haproxy,envoy,caddy", "proxies to compare with, comma separated")

@@ -32,8 +32,19 @@ func (b *bench) await(i *instance) error {
 	}
 }
 
-// verify checks the bodies byte for byte, the forwarding headers and the routing.
+// verify checks that the proxy does what it is measured at.
 func (b *bench) verify(i *instance) error {
+	if i.GRPC {
+		return i.verifyGRPC()
+	}
+	if err := b.verifyHTTP(i); err != nil || !i.WebSocket {
+		return err
+	}
+	return i.verifyWebSocket()
+}
+
+// verifyHTTP checks the bodies byte for byte, the forwarding headers and the routing.
+func (b *bench) verifyHTTP(i *instance) error {
 	for _, path := range []string{"/api/128", "/api/10k", "/api/1m"} {
 		_, want, err := fetch(b.backendPort, path, host)
 		if err != nil {
@@ -48,7 +59,19 @@ func (b *bench) verify(i *instance) error {
 	if err != nil {
 		return err
 	}
-	got := string(headers)
+	if err := i.checkForwarded(string(headers)); err != nil {
+		return err
+	}
+	for _, miss := range [][2]string{{"/api/128", "other.test"}, {"/elsewhere", host}} {
+		if response, _, err := i.fetch(miss[0], miss[1]); err != nil || response.StatusCode != 404 {
+			return fmt.Errorf("%s: %s of host %s must not be routed: %v, %v", i.name, miss[0], miss[1], response, err)
+		}
+	}
+	return nil
+}
+
+// checkForwarded checks what the backend says that it got.
+func (i *instance) checkForwarded(got string) error {
 	for _, want := range []string{"proto=" + i.scheme() + " ", "host=bench.test ", "real=127.0.0.1."} {
 		if !strings.Contains(got, want) {
 			return fmt.Errorf("%s: forwarding headers %q lack %q", i.name, got, want)
@@ -59,11 +82,6 @@ func (b *bench) verify(i *instance) error {
 	for _, empty := range []string{"for= ", "port= ", "server= "} {
 		if strings.Contains(got, empty) {
 			return fmt.Errorf("%s: forwarding headers %q: nothing after %s", i.name, got, empty)
-		}
-	}
-	for _, miss := range [][2]string{{"/api/128", "other.test"}, {"/elsewhere", host}} {
-		if response, _, err := i.fetch(miss[0], miss[1]); err != nil || response.StatusCode != 404 {
-			return fmt.Errorf("%s: %s of host %s must not be routed: %v, %v", i.name, miss[0], miss[1], response, err)
 		}
 	}
 	return nil

@@ -152,18 +152,6 @@ func (g *Gateway) AwaitHost(host, path string, status int) {
 	g.t.Fatalf("GET %s (host %q): waited %s for status %d, the last answer was: %s", path, host, Patience, status, last)
 }
 
-// Replace runs a second process with the same files, which may have been changed, and returns it once the
-// first has seen that it takes its place. The first is still the caller's to await.
-func (g *Gateway) Replace() *Gateway {
-	g.t.Helper()
-	next := &Gateway{Web: g.Web, Admin: g.Admin, Dir: g.Dir, t: g.t, vars: g.vars, log: logFile(g.t)}
-	next.cmd = exec.Command(g.cmd.Path, g.cmd.Args[1:]...)
-	next.cmd.Dir = g.Dir
-	next.Run()
-	Eventually(g.t, "the first process to give way", func() bool { return strings.Contains(g.Log(), "another process has taken over") })
-	return next
-}
-
 // Pass has a prepared gateway started as systemd does, with a listening socket called name.
 func (g *Gateway) Pass(name string, socket *os.File) {
 	// Only the process itself knows the PID that LISTEN_PID must have.

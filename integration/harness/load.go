@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -42,11 +43,12 @@ func NewLoad(t testing.TB, workers int, next func() *http.Request, check Check) 
 	return NewTLSLoad(t, workers, nil, next, check)
 }
 
-// NewTLSLoad is NewLoad with a configuration for requests over TLS.
+// NewTLSLoad is NewLoad with a configuration for requests over TLS, and HTTP/2 if it offers h2.
 func NewTLSLoad(t testing.TB, workers int, config *tls.Config, next func() *http.Request, check Check) *Load {
 	ctx, stop := context.WithCancel(context.Background())
 	l := &Load{stop: stop}
-	transport := &http.Transport{MaxIdleConnsPerHost: workers, TLSClientConfig: config}
+	transport := &http.Transport{MaxIdleConnsPerHost: workers, TLSClientConfig: config,
+		ForceAttemptHTTP2: config != nil && slices.Contains(config.NextProtos, "h2")}
 	client := &http.Client{Transport: transport, Timeout: Patience,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	for range workers {

@@ -24,8 +24,13 @@ func (p *process) inherit() (*handover.Predecessor, error) {
 	if err != nil {
 		return nil, fmt.Errorf("restart.socket: %w", err)
 	}
-	if before != nil {
-		p.logs.Info("taking over", "from", before.PID)
+	p.sockets.KeepState(p.core.identity.Tickets)
+	if before == nil {
+		return nil, nil
+	}
+	p.logs.Info("taking over", "from", before.PID)
+	if err := p.core.identity.UseTickets(p.sockets.State()); err != nil {
+		p.logs.Warn("sessions of TLS are not resumed across this restart", "error", err)
 	}
 	return before, nil
 }

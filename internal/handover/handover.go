@@ -28,6 +28,8 @@ type Sockets struct {
 	older []Tag // of the processes before it
 	quic  map[key]*QUICConn
 	begun chan struct{} // closed once the predecessor reads no more; nil without one
+	state []byte        // that the predecessor gave
+	keep  func() []byte // the state for a successor; nil for none
 }
 
 // key is what a socket was asked for as, not where it is bound: that is the same for ":80" in any process.
@@ -113,6 +115,32 @@ func (s *Sockets) CloseUnused() (addresses []string) {
 	}
 	s.given, s.named = nil, nil
 	return addresses
+}
+
+// State is what the predecessor said it keeps besides sockets; nil without one, or if it keeps nothing.
+func (s *Sockets) State() []byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state
+}
+
+// KeepState has each successor given what state returns when it asks for the sockets: a few kilobytes at
+// most, which may be secret. They are seen by the two processes and the kernel alone.
+func (s *Sockets) KeepState(state func() []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.keep = state
+}
+
+// kept is the state for a successor.
+func (s *Sockets) kept() []byte {
+	s.mu.Lock()
+	keep := s.keep
+	s.mu.Unlock()
+	if keep == nil {
+		return nil
+	}
+	return keep()
 }
 
 // files duplicates the open sockets. The caller closes them.

@@ -65,11 +65,19 @@ func TestSuccessorTakesOver(t *testing.T) {
 	var old, young Sockets
 	ln := listen(t, &old, "old", ":80")
 	address := ln.Addr().String()
+	if old.State() != nil {
+		t.Error("the first process was given a state")
+	}
+	secret := []byte{0, 1, '\n', 0xff}
+	old.KeepState(func() []byte { return secret })
 	v := serve(t, path, &old, func() { ln.Close() })
 
 	p, err := Take(path, &young)
 	if err != nil || p == nil {
 		t.Fatal(p, err)
+	}
+	if got := young.State(); !bytes.Equal(got, secret) {
+		t.Errorf("was given %q, want %q", got, secret)
 	}
 	if p.PID != os.Getpid() {
 		t.Errorf("PID %d", p.PID)

@@ -36,6 +36,7 @@ type manifest struct {
 	PID     int      `json:"pid"`
 	Sockets []key    `json:"sockets"`
 	Tags    []string `json:"tags"` // Tag of its QUIC connections, and of those of the processes before it
+	State   []byte   `json:"state,omitempty"`
 }
 
 // Predecessor is the process whose sockets were taken. It serves on until Ready.
@@ -107,7 +108,7 @@ func take(c *net.UnixConn, s *Sockets) (*Predecessor, error) {
 	for i, k := range m.Sockets {
 		s.given[k] = files[i]
 	}
-	s.begun = make(chan struct{})
+	s.begun, s.state = make(chan struct{}), m.State
 	s.mu.Unlock()
 	s.setOlder(m.Tags)
 	c.SetDeadline(time.Time{})
