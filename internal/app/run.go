@@ -16,6 +16,7 @@ import (
 	"github.com/pergola-mesh/pergola/gateway"
 	"github.com/pergola-mesh/pergola/identity"
 	"github.com/pergola-mesh/pergola/internal/handover"
+	"github.com/pergola-mesh/pergola/internal/tidy"
 	"github.com/pergola-mesh/pergola/providers"
 	"github.com/pergola-mesh/pergola/providers/file"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
@@ -106,6 +107,7 @@ func start(loaded *static.Loaded) (*process, error) {
 		p.stop()
 		return nil, err
 	}
+	p.feeds.Go(func() { tidy.Run(p.life) })
 	return p, nil
 }
 
