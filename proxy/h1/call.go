@@ -5,6 +5,7 @@ import (
 	"io"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/pergola-mesh/pergola/proxy/exchange"
@@ -278,6 +279,8 @@ func (k *call) upgraded(base, n int) error {
 	k.u.conn.Unread(k.buf[base:n])
 	k.u.progress.enter(tunnelled)
 	k.tun.call = k
+	k.tun.read.Store(false)
+	k.tun.written.Store(false)
 	p.Tunnel, p.Upgrade, p.Length = &k.tun, k.f.upgrade, -1
 	return nil
 }
@@ -408,19 +411,35 @@ func (k *call) Free() {
 }
 
 // upTunnel is the server's end of a change of protocol.
-type upTunnel struct{ call *call }
+type upTunnel struct {
+	call          *call
+	read, written atomic.Bool // to its end
+}
 
 // Read reads from the server.
-func (t *upTunnel) Read(p []byte) (int, error) { return t.call.u.conn.Read(p) }
+func (t *upTunnel) Read(p []byte) (int, error) {
+	n, err := t.call.u.conn.Read(p)
+	if err == io.EOF {
+		t.read.Store(true)
+	}
+	return n, err
+}
 
 // Write writes to the server.
 func (t *upTunnel) Write(p []byte) (int, error) { return t.call.u.conn.Net().Write(p) }
 
 // CloseWrite ends the direction to the server.
-func (t *upTunnel) CloseWrite() error { return t.call.u.conn.CloseWrite() }
+func (t *upTunnel) CloseWrite() error {
+	t.written.Store(true)
+	return t.call.u.conn.CloseWrite()
+}
 
-// Close ends both directions. The connection is never used again.
+// Close ends both directions, by a reset if they have not come to their end. The connection is never used
+// again.
 func (t *upTunnel) Close() error {
+	if !t.read.Load() || !t.written.Load() {
+		t.call.u.conn.Abort()
+	}
 	t.call.u.interrupt()
 	return nil
 }

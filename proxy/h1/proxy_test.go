@@ -482,3 +482,50 @@ func TestPlainRequestAllocatesNothing(t *testing.T) {
 	}
 	exchangetest.Allocations(t, leave, once)
 }
+
+// Whichever end of a tunnel breaks, the other does not take that for the end of what was said.
+func TestATunnelBreaksAtBothEnds(t *testing.T) {
+	for name, tt := range map[string]struct {
+		breaks func(client, server net.Conn, s *Server)
+		kind   exchange.Kind
+	}{
+		"the client": {func(client, server net.Conn, s *Server) {
+			client.(*peer).SetLinger(0)
+			client.Close()
+		}, exchange.ClientAbort},
+		"the server": {func(client, server net.Conn, s *Server) {
+			server.(*peer).SetLinger(0)
+			server.Close()
+		}, exchange.UpstreamReset},
+		"the gateway": {func(client, server net.Conn, s *Server) { s.Kill(t.Context()) }, exchange.Draining},
+	} {
+		t.Run(name, func(t *testing.T) {
+			servers, ended := make(chan net.Conn, 1), make(chan error, 1)
+			r := newRig(t, nil, func(c net.Conn) {
+				readHead(bufio.NewReader(c))
+				io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\nx")
+				servers <- c
+				_, err := io.ReadAll(c)
+				ended <- err
+			})
+			c := r.dial()
+			br := bufio.NewReader(c)
+			io.WriteString(c, "GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+			readHead(br)
+			if b, err := br.ReadByte(); err != nil || b != 'x' {
+				t.Fatalf("%q %v", b, err)
+			}
+			tt.breaks(c, <-servers, r.server)
+			if _, err := io.ReadAll(br); name != "the client" && !errors.Is(err, syscall.ECONNRESET) {
+				t.Errorf("the client sees %v", err)
+			}
+			if err := <-ended; name != "the server" && !errors.Is(err, syscall.ECONNRESET) {
+				t.Errorf("the server sees %v", err)
+			}
+			eventually(t, "the tunnel ends", func() bool { return r.server.Active() == 0 })
+			if rec := r.records(); len(rec) != 1 || !rec[0].Failed || rec[0].Kind != tt.kind {
+				t.Errorf("recorded as %+v", rec)
+			}
+		})
+	}
+}

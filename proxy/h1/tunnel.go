@@ -1,6 +1,7 @@
 package h1
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"sync"
@@ -34,29 +35,54 @@ func (c *conn1) tunnel(x *exchange.Exchange) {
 		return
 	}
 	defer c.life.Bind(nil)
+	// The first failure ends both directions, and is the one that counts.
+	var broken error
+	var once sync.Once
+	fail := func(err error) {
+		once.Do(func() { broken = err })
+		both.Cancel(err)
+	}
 	var up sync.WaitGroup
 	up.Go(func() {
 		var err error
 		if x.Record.RequestBytes, err = relay(c.io, t); err != nil {
-			both.Cancel(err)
+			fail(c.tunnelFault(err, true))
 		} else {
 			t.CloseWrite()
 		}
 	})
 	var err error
-	if far, ok := t.(*upTunnel); ok {
+	far, ours := t.(*upTunnel)
+	if ours {
 		x.Record.ResponseBytes, err = relay(far.call.u.conn, c.io.Net())
+		far.read.Store(err == nil)
 	} else {
 		x.Record.ResponseBytes, err = copyAll(c.io.Net(), t)
 	}
 	if err != nil {
-		both.Cancel(err)
+		fail(c.tunnelFault(err, false))
 	} else {
 		c.io.CloseWrite()
 	}
 	up.Wait()
+	if broken != nil {
+		// Not to be taken for the end of what was said: nobody but the two ends could tell.
+		c.cut(x, cmp.Or(c.life.Err(), broken))
+	}
 	ws.body.count.Store(x.Record.RequestBytes)
 }
+
+// tunnelFault names an error of the direction from the client or to it, after the end that failed.
+func (c *conn1) tunnelFault(err error, fromClient bool) error {
+	var w unwritten
+	if errors.As(err, &w) == fromClient {
+		return exchange.UpstreamReset.With(err)
+	}
+	return c.fault(err).With(err)
+}
+
+// unwritten is the error of an end that did not take what came from the other.
+type unwritten struct{ error }
 
 // tunnelCanceler ends a tunnel, whatever either direction waits for.
 type tunnelCanceler struct {
@@ -90,7 +116,8 @@ func relay(src *listen.Conn, dst io.Writer) (n int64, err error) {
 			}
 			if m > 0 {
 				n += int64(m)
-				if _, err = dst.Write(buf[:m]); err != nil {
+				if _, werr := dst.Write(buf[:m]); werr != nil {
+					err = unwritten{werr}
 					return true
 				}
 			}
@@ -106,8 +133,22 @@ func relay(src *listen.Conn, dst io.Writer) (n int64, err error) {
 }
 
 // copyAll is relay for what is not a connection of ours.
-func copyAll(dst io.Writer, src io.Reader) (int64, error) {
+func copyAll(dst io.Writer, src io.Reader) (n int64, err error) {
 	buf := relayBuffers.Get().(*[32 << 10]byte)
 	defer relayBuffers.Put(buf)
-	return io.CopyBuffer(dst, src, buf[:])
+	for {
+		m, err := src.Read(buf[:])
+		if m > 0 {
+			n += int64(m)
+			if _, werr := dst.Write(buf[:m]); werr != nil {
+				return n, unwritten{werr}
+			}
+		}
+		if err == io.EOF {
+			return n, nil
+		}
+		if err != nil {
+			return n, err
+		}
+	}
 }

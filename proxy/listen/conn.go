@@ -5,6 +5,7 @@ package listen
 import (
 	"crypto/tls"
 	"net"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -45,7 +46,7 @@ type Conn struct {
 	writeFn  func(uintptr) bool
 	writing  [2][]byte
 	writeErr error
-	aborted  bool        // Close resets
+	aborted  atomic.Bool // Close resets
 	watched  bool        // the parking lot's epoll has the descriptor
 	slot     int32       // where in the lot
 	ahead    []byte      // bytes read before the codec came: what a PROXY header or a sniffer left
@@ -326,7 +327,7 @@ func (c *Conn) callStep(fd uintptr) bool {
 // Close closes the connection. Never from inside Loop. A buffer with something unread is left to the
 // garbage collector: another goroutine may be reading.
 func (c *Conn) Close() error {
-	if c.aborted {
+	if c.aborted.Load() {
 		return bottom(c.net).Close() // without the farewell of TLS, which would make it look complete
 	}
 	if c.tls != nil {
@@ -351,7 +352,7 @@ func (c *Conn) CloseWrite() error {
 
 // Abort makes a later Close reset the connection, so that the peer cannot take what it got for whole.
 func (c *Conn) Abort() {
-	c.aborted = true
+	c.aborted.Store(true)
 	if t, ok := bottom(c.net).(interface{ SetLinger(int) error }); ok {
 		t.SetLinger(0)
 	}
