@@ -23,6 +23,7 @@ func At(now int64) string {
 	if s := last.Load(); s != nil && number <= s.number {
 		return s.text
 	}
+	clock.Adjust()
 	s := &second{number, clock.Time(now).UTC().Format("Mon, 02 Jan 2006 15:04:05 GMT")}
 	last.Store(s)
 	return s.text

@@ -40,13 +40,10 @@ type Log struct {
 // entry is a line in the making.
 type entry struct {
 	x     *exchange.Exchange
-	start time.Time
-	stamp *stamp // of start
-	// fraction is the part of start's second, such as ".25"; in space.
-	fraction []byte
-	space    [10]byte
-	count    uint64
-	line     []byte
+	stamp *stamp // of the second in which it started
+	nanos int64  // since that second began
+	count uint64
+	line  []byte
 }
 
 // New starts an access log as configured. The logger is told when lines are lost. Close it.
@@ -106,7 +103,8 @@ func (l *Log) Observe(x *exchange.Exchange) {
 		return
 	}
 	e := l.entries.Get().(*entry)
-	e.begin(l, x, count)
+	e.begin(l, x.Record.Start, count)
+	e.x = x
 	e.line = l.format(l, e.line[:0], e)
 	l.writer.add(e.line)
 	e.x = nil
@@ -115,12 +113,19 @@ func (l *Log) Observe(x *exchange.Exchange) {
 	}
 }
 
-// begin makes e ready for an exchange.
-func (e *entry) begin(l *Log, x *exchange.Exchange, count uint64) {
-	e.x, e.count = x, count
-	e.start = clock.Time(x.Record.Start)
-	e.stamp = l.stamps.of(e.start)
-	e.fraction = appendFraction(e.space[:0], e.start.Nanosecond())
+// begin makes e ready for what started at a moment of package clock.
+func (e *entry) begin(l *Log, start int64, count uint64) {
+	at := clock.Unix(start)
+	e.count, e.nanos = count, at%int64(time.Second)
+	e.stamp = l.stamps.of(at / int64(time.Second))
+}
+
+// end is the stamp of when what took duration, in nanoseconds, ended.
+func (e *entry) end(l *Log, duration int64) *stamp {
+	if after := e.nanos + duration; after >= int64(time.Second) {
+		return l.stamps.of(e.stamp.second + after/int64(time.Second))
+	}
+	return e.stamp
 }
 
 // maxKeptLine is the largest buffer for a line that is used again, in bytes.

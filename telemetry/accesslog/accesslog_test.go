@@ -277,7 +277,8 @@ func TestLinesAllocateNothing(t *testing.T) {
 		l.writer.close() // it takes memory as it needs; the lines are what is measured
 		e := &entry{}
 		n := testing.AllocsPerRun(100, func() {
-			e.begin(l, x, 1)
+			e.begin(l, x.Record.Start, 1)
+			e.x = x
 			e.line = l.format(l, e.line[:0], e)
 			l.writer.add(e.line)
 		})
@@ -309,7 +310,8 @@ func BenchmarkLine(b *testing.B) {
 	x := typical()
 	b.ReportAllocs()
 	for b.Loop() {
-		e.begin(l, x, 1)
+		e.begin(l, x.Record.Start, 1)
+		e.x = x
 		e.line = l.format(l, e.line[:0], e)
 	}
 }

@@ -30,7 +30,7 @@ func (l *Log) json(b []byte, e *entry) []byte {
 		s := &l.layout.steps[i]
 		b = l.appendValue(append(b, s.before...), s.id, e)
 	}
-	end := l.stamps.of(e.start.Add(time.Duration(e.x.Record.Duration)))
+	end := e.end(l, e.x.Record.Duration)
 	b = append(append(b, l.layout.after...), end.local...)
 	return append(append(b, end.zone...), "\"}\n"...)
 }

@@ -33,7 +33,8 @@ func FuzzLine(f *testing.F) {
 			x.Request.Header.AddReceived(exchange.UserAgent.ID(), 0, 10, 12, 12+len(agent), 14+len(agent))
 			x.Request.Header.AddReceived(0, 14+len(agent), len(media), 16+len(agent)+len(media), 17+len(agent)+len(media), len(raw))
 			e := &entry{}
-			e.begin(l, x, 1)
+			e.begin(l, x.Record.Start, 1)
+			e.x = x
 			wantOneLine(t, l.format(l, nil, e))
 			if format == "json" {
 				wantObject(t, l.format(l, nil, e))

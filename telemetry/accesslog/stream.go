@@ -5,7 +5,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/pergola-mesh/pergola/internal/clock"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
 )
 
@@ -53,10 +52,10 @@ var streamFields = []streamField{
 		return strconv.AppendInt(b, int64(max(s.Attempts-1, 0)), 10)
 	}},
 	{name: "StartLocal", shared: startLocal, value: func(b []byte, _ *exchange.Stream, e *entry) []byte {
-		return append(append(append(b, e.stamp.local...), e.fraction...), e.stamp.zone...)
+		return append(appendFraction(append(b, e.stamp.local...), e.nanos), e.stamp.zone...)
 	}},
 	{name: "StartUTC", shared: startUTC, value: func(b []byte, _ *exchange.Stream, e *entry) []byte {
-		return append(append(append(b, e.stamp.utc...), e.fraction...), 'Z')
+		return append(appendFraction(append(b, e.stamp.utc...), e.nanos), 'Z')
 	}},
 	{name: "entryPointName", shared: entryPointName, value: func(b []byte, s *exchange.Stream, _ *entry) []byte {
 		return appendJSON(b, s.Conn.EntryPoint)
@@ -107,9 +106,7 @@ func (l *Log) Ended(s *exchange.Stream) {
 		return
 	}
 	e := l.entries.Get().(*entry)
-	e.start, e.count = clock.Time(s.Start), count
-	e.stamp = l.stamps.of(e.start)
-	e.fraction = appendFraction(e.space[:0], e.start.Nanosecond())
+	e.begin(l, s.Start, count)
 	if l.structured {
 		e.line = l.streamJSON(e.line[:0], s, e)
 	} else {
@@ -152,7 +149,7 @@ func (l *Log) streamJSON(b []byte, s *exchange.Stream, e *entry) []byte {
 		}
 		b = append(b, ',')
 	}
-	end := l.stamps.of(e.start.Add(time.Duration(s.Duration)))
+	end := e.end(l, s.Duration)
 	b = append(append(b, `"level":"info","msg":"","time":"`...), end.local...)
 	return append(append(b, end.zone...), "\"}\n"...)
 }

@@ -55,10 +55,10 @@ func (l *Log) appendValue(b []byte, id fieldID, e *entry) []byte {
 	case retryAttempts:
 		return strconv.AppendInt(b, int64(max(r.Attempts-1, 0)), 10)
 	case startLocal:
-		b = append(append(b, e.stamp.local...), e.fraction...)
+		b = appendFraction(append(b, e.stamp.local...), e.nanos)
 		return append(b, e.stamp.zone...)
 	case startUTC:
-		b = append(append(b, e.stamp.utc...), e.fraction...)
+		b = appendFraction(append(b, e.stamp.utc...), e.nanos)
 		return append(b, 'Z')
 	case entryPointName:
 		return appendJSON(b, x.Conn.EntryPoint)

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/pergola-mesh/pergola/config/static"
 )
@@ -17,6 +18,9 @@ func TestFilesAreRotatedBySize(t *testing.T) {
 	}
 	defer f.Close()
 	for range 3 {
+		// The names of rotated files tell milliseconds apart.
+		for last := time.Now().UnixMilli(); time.Now().UnixMilli() == last; {
+		}
 		if _, err := f.Write(make([]byte, 700<<10)); err != nil {
 			t.Fatal(err)
 		}
