@@ -18,7 +18,7 @@ type ServersTransport struct {
 	DisableHTTP2        bool                `description:"Do not offer HTTP/2 to servers." json:"disableHTTP2,omitempty"`
 	PeerCertURI         string              `description:"The URI that a server certificate must carry." json:"peerCertURI,omitempty"`
 	PeerCertSANs        []SAN               `description:"Names of which a server certificate must carry one." json:"peerCertSANs,omitempty"`
-	Spiffe              *Spiffe             `description:"Verify servers by SPIFFE identity." json:"spiffe,omitempty" file:"allowEmpty"`
+	Spiffe              *Spiffe             `description:"Know servers, and be known to them, by SPIFFE identity; no other key of TLS may stand beside it. Empty takes any identity of a trust domain whose authorities are known." json:"spiffe,omitempty" file:"allowEmpty"`
 }
 
 // SetDefaults keeps up to 200 idle connections a server and sets the timeouts' defaults.
@@ -42,8 +42,8 @@ type Certificate struct {
 
 // Spiffe has servers authenticated by SPIFFE identity: by listed ids or by a trust domain.
 type Spiffe struct {
-	IDs         []string `description:"Identities that are accepted." json:"ids,omitempty"`
-	TrustDomain string   `description:"The trust domain that is accepted when no identities are listed." json:"trustDomain,omitempty"`
+	IDs         []string `description:"SPIFFE IDs of which a server must have one, compared exactly." json:"ids,omitempty"`
+	TrustDomain string   `description:"The trust domain that a server must be of when ids is empty." json:"trustDomain,omitempty"`
 }
 
 // ForwardingTimeouts bound the steps of a request to a server. Zero means no limit.

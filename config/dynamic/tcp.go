@@ -100,5 +100,5 @@ type TLSClient struct {
 	Certificates       []Certificate `description:"Certificates shown to servers that ask for one." json:"certificates,omitempty"`
 	PeerCertURI        string        `description:"The URI that a server certificate must carry." json:"peerCertURI,omitempty"`
 	PeerCertSANs       []SAN         `description:"Names of which a server certificate must carry one." json:"peerCertSANs,omitempty"`
-	Spiffe             *Spiffe       `description:"Verify servers by SPIFFE identity." json:"spiffe,omitempty" file:"allowEmpty"`
+	Spiffe             *Spiffe       `description:"Know servers, and be known to them, by SPIFFE identity; no other key of TLS may stand beside it. Empty takes any identity of a trust domain whose authorities are known." json:"spiffe,omitempty" file:"allowEmpty"`
 }

@@ -18,8 +18,6 @@ type Unbuilt struct {
 // unbuiltDynamic is what is missing from the dynamic configuration. A row goes when its feature comes.
 var unbuiltDynamic = []Unbuilt{
 	{"http.routers.*.parentRefs", "nested routers"},
-	{"http.serversTransports.*.spiffe", "SPIFFE identities"},
-	{"tcp.serversTransports.*.tls.spiffe", "SPIFFE identities"},
 }
 
 // TakeUnbuilt takes every key out of t that a row names and reports those that are not off. base is

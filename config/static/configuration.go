@@ -33,7 +33,7 @@ type Configuration struct {
 	AccessLog             *AccessLog                      `description:"The access log: a line a request." json:"accessLog,omitempty" file:"allowEmpty"`
 	CertificatesResolvers map[string]*CertificateResolver `description:"Sources of certificates, by name." json:"certificatesResolvers,omitempty"`
 	HostResolver          *HostResolver                   `description:"CNAME flattening." json:"hostResolver,omitempty" file:"allowEmpty"`
-	Spiffe                *Spiffe                         `description:"The SPIFFE workload API." json:"spiffe,omitempty"`
+	Spiffe                *Spiffe                         `description:"The gateway's SPIFFE identity, for servers transports with spiffe." json:"spiffe,omitempty" file:"allowEmpty"`
 	OCSP                  *OCSP                           `description:"OCSP stapling: certificates are shown with their authority's word that they have not been revoked. Those that demand it are, without this section too." json:"ocsp,omitempty" file:"allowEmpty"`
 	Experimental          *Experimental                   `description:"Plugins." json:"experimental,omitempty"`
 }
@@ -78,11 +78,6 @@ type HostResolver struct {
 
 // SetDefaults reads /etc/resolv.conf and follows five records.
 func (h *HostResolver) SetDefaults() { h.ResolvConfig, h.ResolvDepth = "/etc/resolv.conf", 5 }
-
-// Spiffe is where SPIFFE identities come from.
-type Spiffe struct {
-	WorkloadAPIAddr string `description:"The workload API's address." json:"workloadAPIAddr"`
-}
 
 // OCSP staples revocation answers to certificates.
 type OCSP struct {

@@ -23,8 +23,6 @@ var unbuilt = []load.Unbuilt{
 	{Key: "providers.etcd", Feature: "the etcd provider"},
 	{Key: "providers.zooKeeper", Feature: "the ZooKeeper provider"},
 	{Key: "providers.plugin", Feature: "plugin providers"},
-	{Key: "serversTransport.spiffe", Feature: "SPIFFE identities"},
-	{Key: "tcpServersTransport.tls.spiffe", Feature: "SPIFFE identities"},
 	{Key: "metrics.otlp", Feature: "OpenTelemetry metrics"},
 	{Key: "metrics.datadog", Feature: "Datadog metrics"},
 	{Key: "metrics.statsD", Feature: "StatsD metrics"},
@@ -35,6 +33,5 @@ var unbuilt = []load.Unbuilt{
 	{Key: "tracing", Feature: "tracing"},
 	{Key: "certificatesResolvers.*.tailscale", Feature: "certificates from Tailscale"},
 	{Key: "hostResolver", Feature: "CNAME flattening"},
-	{Key: "spiffe", Feature: "SPIFFE identities"},
 	{Key: "experimental", Feature: "plugins and experimental features"},
 }

@@ -24,6 +24,7 @@ func (l *Loaded) validate() {
 	l.admin()
 	l.logs()
 	l.ocsp()
+	l.spiffe()
 	l.resolvers()
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/pergola-mesh/pergola/gateway"
 	"github.com/pergola-mesh/pergola/identity"
 	"github.com/pergola-mesh/pergola/identity/acme"
+	"github.com/pergola-mesh/pergola/identity/spiffe"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
 	"github.com/pergola-mesh/pergola/proxy/exchange/httpadapter"
 	"github.com/pergola-mesh/pergola/proxy/snapshot"
@@ -33,7 +34,8 @@ type core struct {
 	ping    *gateway.Ping
 	// identity is the certificates that outlive configurations.
 	identity identity.Store
-	acme     *acme.Service // nil without certificate resolvers
+	acme     *acme.Service  // nil without certificate resolvers
+	spiffe   *spiffe.Source // nil without spiffe
 }
 
 func newCore(c *static.Configuration, logger *slog.Logger) (*core, error) {
@@ -50,9 +52,12 @@ func newCoreWith(c *static.Configuration, logger *slog.Logger, p upstream.Pools)
 	if err := k.openACME(c, logger); err != nil {
 		return nil, err
 	}
+	if err := k.openSPIFFE(c, logger); err != nil {
+		return nil, err
+	}
 	k.servers = upstream.NewRegistry(upstream.Options{Pools: p, Scopes: k.metrics, Logger: logger})
 	k.streams = layer4.NewRegistry(layer4.Options{Scopes: k.metrics, Logger: logger})
-	k.builder, k.first = snapshot.NewBuilder(snapshot.Options{
+	options := snapshot.Options{
 		EntryPoints:    c.EntryPoints,
 		Precedence:     c.Providers.Precedence,
 		Services:       k.services(c),
@@ -70,7 +75,11 @@ func newCoreWith(c *static.Configuration, logger *slog.Logger, p upstream.Pools)
 		Logger:         logger,
 		Providers:      providerKinds(c),
 		Features:       features(c),
-	})
+	}
+	if k.spiffe != nil {
+		options.SPIFFE = k.spiffe
+	}
+	k.builder, k.first = snapshot.NewBuilder(options)
 	k.live = snapshot.NewLive(k.builder.Snapshot())
 	k.metrics.SetLive(k.isLive)
 	k.metrics.SetLiveStreams(k.isLiveStream)

@@ -29,7 +29,7 @@ import (
 )
 
 // run is the gateway. Parts start in this order, each on what stands before it, and stop in the other:
-// logs, core, providers, entry points, certificate resolvers.
+// logs, core, SPIFFE identity, providers, entry points, certificate resolvers.
 func run(args, environ []string, stderr io.Writer) int {
 	loaded := static.Load(args, environ)
 	if len(loaded.Problems) > 0 {
@@ -83,6 +83,8 @@ func start(loaded *static.Loaded) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
+	p.life, p.stopFeeds = context.WithCancel(context.Background())
+	p.keepIdentity()
 	p.feed()
 	p.keepCertificates()
 	if p.gateway, err = gateway.New(p.config.EntryPoints, p.options(p.logs.Logger)); err != nil {
@@ -135,8 +137,7 @@ const firstUpdate = 5 * time.Second
 
 // feed runs the providers and puts what they say into force.
 func (p *process) feed() {
-	ctx, stop := context.WithCancel(context.Background())
-	p.life, p.stopFeeds = ctx, stop
+	ctx := p.life
 	updates := make(chan dynamic.Update)
 	if f := p.config.Providers.File; f != nil {
 		p.sources = append(p.sources, file.New(*f, p.logs.Logger))
@@ -169,6 +170,9 @@ func (p *process) feed() {
 			p.logs.Warn("a provider has not sent its first configuration yet; starting without it")
 		}
 		break
+	}
+	if p.core.spiffe != nil {
+		p.runner.Changed = p.core.spiffe.Changed()
 	}
 	p.feeds.Go(func() { p.runner.Run(ctx, updates) })
 }

@@ -101,7 +101,7 @@ func (b *Builder) build(n *node) {
 	if n.phase != stale {
 		return
 	}
-	if n.kind == aFile {
+	if n.kind.isOutside() {
 		n.phase, n.update = built, b.update
 		return
 	}

@@ -56,7 +56,8 @@ func (b *Builder) Files() []string {
 	return b.graph.files
 }
 
-// Refresh reads these files again and builds what was made of those that changed, as Apply does. An
+// Refresh reads these files again, and builds what was made of those that changed, or of an identity of the
+// gateway's that was replaced, as Apply does. An
 // object that cannot be made of its files any more stays as it was, and says so.
 func (b *Builder) Refresh() (*Snapshot, Report) {
 	var changed []*node
@@ -66,6 +67,9 @@ func (b *Builder) Refresh() (*Snapshot, Report) {
 			n.value = now
 			changed = append(changed, n)
 		}
+	}
+	if n := b.replacedIdentity(); n != nil {
+		changed = append(changed, n)
 	}
 	return b.apply("files", changed)
 }

@@ -8,14 +8,14 @@ type before struct {
 	asks  []*node
 	// steady says that nothing it asks for has changed since.
 	steady bool
-	// files says that some has, and that it is all files.
+	// files says that some has, and that it is all files, or what else is no object.
 	files bool
 }
 
 // before looks at a node that is about to be built in an update.
 func (n *node) before(update int) before {
 	changed := func(asked *node) bool { return asked.phase != built || asked.update == update }
-	others := func(asked *node) bool { return asked.kind != aFile && changed(asked) }
+	others := func(asked *node) bool { return !asked.kind.isOutside() && changed(asked) }
 	steady := !slices.ContainsFunc(n.asks, changed)
 	return before{n.value, slices.Clone(n.asks), steady, !steady && !slices.ContainsFunc(n.asks, others)}
 }

@@ -23,7 +23,9 @@ const (
 	aTCPTransport
 	aUDPRouter
 	aUDPService
+	// No objects, but what objects are made of beside their configuration: see files.go and spiffe.go.
 	aFile
+	anIdentity
 	kindCount
 )
 
@@ -42,9 +44,12 @@ var kinds = [kindCount]struct{ name, section string }{
 	aTCPTransport:  {"tcp serversTransport", "tcp.serversTransports"},
 	aUDPRouter:     {"udp router", "udp.routers"},
 	aUDPService:    {"udp service", "udp.services"},
-	// A file is no object: it is asked for by those that name it.
-	aFile: {"file", ""},
+	aFile:          {"file", ""},
+	anIdentity:     {"identity", ""},
 }
+
+// isOutside reports whether a kind is of what objects are made of, and of no objects.
+func (k kind) isOutside() bool { return k >= aFile }
 
 // String is the kind as it reads in a message.
 func (k kind) String() string { return kinds[k].name }

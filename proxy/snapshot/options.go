@@ -43,6 +43,8 @@ type Options struct {
 	Layer4 *layer4.Registry
 	// Identity holds the certificates that outlive configurations; a new store when nil.
 	Identity *identity.Store
+	// SPIFFE is the gateway's SPIFFE identity; nil when none is configured.
+	SPIFFE SPIFFE
 	// Routers gives routers their place in the metrics; nil gives them none.
 	Routers Routers
 	// Streams does the same for routers of TCP and UDP.

@@ -36,9 +36,6 @@ func TestReferenceHasEveryKey(t *testing.T) {
 		if strings.Contains(missing, "| `"+strings.Join(section, ".")+"` |") {
 			continue
 		}
-		if strings.HasPrefix(k.Path, "tcp.serversTransports.<name>.tls.spiffe") {
-			continue
-		}
 		if k.Path == "http" || len(section) < 4 || section[1] == "middlewares" || strings.HasSuffix(k.Path, "[n]") {
 			continue // explained in prose
 		}

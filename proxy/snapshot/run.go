@@ -16,6 +16,9 @@ type Runner struct {
 	// Throttle is the shortest time between two updates of one provider that are applied. Of those that
 	// come in between the newest counts.
 	Throttle time.Duration
+	// Changed yields when something may have changed that objects are made of and that is no file; nil for
+	// never.
+	Changed <-chan struct{}
 	// Metrics is told of each configuration; nil for nobody.
 	Metrics Reloads
 	// Applied is told of each snapshot that was put in force, and of the one that is at the start of Run; nil
@@ -62,6 +65,9 @@ func (r *Runner) Run(ctx context.Context, updates <-chan dynamic.Update) {
 		case <-ctx.Done():
 			return
 		case <-files.changed:
+			r.take(r.Builder.Refresh)
+			continue
+		case <-r.Changed:
 			r.take(r.Builder.Refresh)
 			continue
 		case u, ok := <-updates:

@@ -33,7 +33,7 @@ func (b *Builder) newTransport(config *dynamic.ServersTransport) (*upstream.Tran
 // tlsClient makes the TLS part of a transport.
 func (b *Builder) tlsClient(config *dynamic.ServersTransport) (t upstream.TLS, err error) {
 	if config.Spiffe != nil {
-		return t, errors.New("spiffe: this build does not have SPIFFE identities yet; remove it")
+		return b.spiffeClient(config)
 	}
 	t = upstream.TLS{
 		ServerName: config.ServerName, InsecureSkipVerify: config.InsecureSkipVerify,

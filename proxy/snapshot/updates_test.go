@@ -45,7 +45,7 @@ tcp router t@code: disabled, on [web], priority -1
 udp service u@code: disabled
 	a service needs one of loadBalancer, weighted
 problem code: http.middlewares.kindless: the middleware has no kind: give it one, such as headers
-problem code: http.serversTransports.spiffe: spiffe: this build does not have SPIFFE identities yet; remove it
+problem code: http.serversTransports.spiffe: spiffe: needs spiffe.workloadAPIAddr in the static configuration, where the SPIFFE agent is reached, such as unix:///run/spire/agent.sock
 problem code: http.services.none: a service needs one of loadBalancer, weighted, highestRandomWeight, mirroring, failover
 problem code: http.services.two: a service is of one kind, not of loadBalancer and weighted; make one of each
 problem code: tcp.routers.t: the router has no service

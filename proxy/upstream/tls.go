@@ -42,6 +42,12 @@ func (t *TLS) Config() (*tls.Config, error) {
 		}
 		c.Certificates = append(c.Certificates, certificate)
 	}
+	if t.SPIFFE != nil {
+		if err := t.SPIFFE.configure(c); err != nil {
+			return nil, fmt.Errorf("spiffe: %w", err)
+		}
+		return c, nil
+	}
 	if len(t.PeerURIs)+len(t.PeerDNSNames) > 0 {
 		c.VerifyConnection = t.verifyPeer
 	}

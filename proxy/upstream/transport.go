@@ -50,6 +50,8 @@ type TLS struct {
 	// PeerURIs and PeerDNSNames are the alternative names of which the server's certificate must
 	// carry one, exactly as written; when both are empty, it need not.
 	PeerURIs, PeerDNSNames []string
+	// SPIFFE, when set, stands instead of all of the above.
+	SPIFFE *SPIFFE
 }
 
 // KeyPair is a certificate chain and its key in PEM.

@@ -1,0 +1,99 @@
+package spiffe
+
+import (
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+)
+
+// Times of asking the agent again.
+const (
+	// firstPause doubles up to longPause while the agent cannot be heard.
+	firstPause = 250 * time.Millisecond
+	longPause  = 15 * time.Second
+	// denialTime is how long an agent may deny that there is an identity before one that it gave on an earlier
+	// connection is given up: an agent that has just started denies what it has yet to hear of from its server.
+	denialTime = 30 * time.Second
+	// sayAgain is how often the same failure is logged.
+	sayAgain = 10 * time.Minute
+)
+
+// watcher is Run at work.
+type watcher struct {
+	*Source
+	agent  *agent
+	pause  time.Duration
+	denied time.Time   // since when the agent has denied that there is an identity; zero when it has not
+	end    *time.Timer // of the identity in force
+	said   string      // the failure that was logged last
+	saidAt time.Time
+}
+
+// Run hears the agent until ctx ends. It is called once.
+func (s *Source) Run(ctx context.Context) {
+	w := &watcher{Source: s, agent: newAgent(s.options.Network, s.options.Address), pause: firstPause}
+	defer w.agent.close()
+	defer w.stopTimer()
+	for ctx.Err() == nil {
+		given := false
+		err := w.agent.watch(ctx, func(m *material) {
+			given = true
+			w.heard(m)
+		})
+		if ctx.Err() != nil {
+			return
+		}
+		w.failed(err, given)
+		select {
+		case <-ctx.Done():
+		case <-time.After(w.pause + rand.N(w.pause/2)):
+			w.pause = min(2*w.pause, w.longest)
+		}
+	}
+}
+
+// heard takes an answer of the agent.
+func (w *watcher) heard(m *material) {
+	w.pause, w.denied, w.said = firstPause, time.Time{}, ""
+	w.use(m)
+	w.stopTimer()
+	leaf := m.svid.Certificates[0]
+	w.end = time.AfterFunc(time.Until(leaf.NotAfter), func() {
+		if now := w.current.Load(); now.material == m {
+			w.options.Logger.Error("The SPIFFE identity has ended: servers that are known by SPIFFE cannot be reached",
+				"id", m.svid.ID.String(), "notAfter", leaf.NotAfter, "workloadAPIAddr", w.place(), "remedy", remedy)
+		}
+	})
+}
+
+func (w *watcher) stopTimer() {
+	if w.end != nil {
+		w.end.Stop()
+	}
+}
+
+// failed notes that the agent is heard no more. An identity that it has taken back is given up; one that it
+// is only not there to renew stays until its end. given is that it had sent one on the same stream.
+func (w *watcher) failed(err error, given bool) {
+	if !isDenial(err) {
+		w.denied = time.Time{}
+	} else if w.denied.IsZero() {
+		w.denied = time.Now()
+	}
+	has := w.current.Load().material != nil
+	if has && isDenial(err) && (given || time.Since(w.denied) >= denialTime) {
+		w.forget(err)
+		has = false
+	} else {
+		w.note(err)
+	}
+	if text := err.Error(); text != w.said || time.Since(w.saidAt) >= sayAgain {
+		w.said, w.saidAt = text, time.Now()
+		level, message := slog.LevelError, "No SPIFFE identity: servers that are known by SPIFFE cannot be reached"
+		if has {
+			level, message = slog.LevelWarn, "The SPIFFE agent is not heard: the identity that it gave is used until it ends"
+		}
+		w.options.Logger.Log(context.Background(), level, message, "workloadAPIAddr", w.place(), "error", err, "remedy", remedy)
+	}
+}
