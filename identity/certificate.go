@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"sync/atomic"
+	"time"
 )
 
 // Certificate is a chain with its key. It does not change but for its OCSP staple, and is safe for
@@ -66,6 +67,15 @@ func NewCertificate(pair tls.Certificate) (*Certificate, error) {
 
 // Leaf is the certificate itself. Do not change it.
 func (c *Certificate) Leaf() *x509.Certificate { return c.leaf }
+
+// Names are what the certificate is for, in the form in which names are compared. Do not change it.
+func (c *Certificate) Names() []string { return c.names }
+
+// EndsSoon is when the certificate is to be replaced at the latest: 14 days before its end, or when a quarter
+// of its life is left if that is less.
+func (c *Certificate) EndsSoon() time.Time {
+	return c.leaf.NotAfter.Add(-min(14*24*time.Hour, c.leaf.NotAfter.Sub(c.leaf.NotBefore)/4))
+}
 
 // Covers reports whether the certificate is for a host, or for exactly this wildcard.
 func (c *Certificate) Covers(name string) bool {

@@ -152,12 +152,11 @@ func (k *keeper) renew(ctx context.Context, a *answer, server string, c *Certifi
 	}
 }
 
-// warn speaks of a certificate that has ended or soon will: within 14 days, or within the last quarter of
-// its life if that is less.
+// warn speaks of a certificate that has ended or soon will.
 func (k *keeper) warn(id [sha256.Size]byte, c *Certificate) {
 	now := time.Now()
 	left := c.leaf.NotAfter.Sub(now)
-	if left > min(14*24*time.Hour, c.leaf.NotAfter.Sub(c.leaf.NotBefore)/4) {
+	if now.Before(c.EndsSoon()) {
 		return
 	}
 	if told, ok := k.told[id]; ok && now.Sub(told) < tellAgain {

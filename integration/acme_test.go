@@ -209,6 +209,38 @@ http:
 	}
 }
 
+// TestACMERetry: an order that failed is tried again on SIGHUP. A name that a configured certificate covers is not
+// ordered at all.
+func TestACMERetry(t *testing.T) {
+	a := newAuthority(t)
+	secure := harness.FreeAddress(t)
+	g := harness.Prepare(t, acmeGateway, harness.Vars{"SECURE": secure, "AUTHORITY": a.Directory, "CAFILE": a.CAFile,
+		"STORAGE": "acme.json", "CHALLENGE": "httpChallenge: {entryPoint: web}", "BACKEND": harness.Whoami(t, "one")})
+	writePair(t, g, harness.NewAuthority(t), "had", "*.had.example.test")
+	g.Write("dynamic/had.yaml", `
+http:
+  routers:
+    had: {rule: Host(~a.had.example.test~), service: backend@file, tls: {certResolver: ca}}
+tls:
+  certificates: [{certFile: $DIR/had.crt, keyFile: $DIR/had.key}]
+`)
+	g.Run()
+	harness.Eventually(t, "the order to fail", func() bool { return strings.Contains(g.Log(), "certificate could not be obtained") })
+	a.http.add(g.Web)
+	g.Signal(syscall.SIGHUP)
+	a.awaitCertificate(t, secure, "one.example.test")
+	metrics := a.get(t, g.Admin, "http://"+g.Admin+"/metrics")
+	for _, want := range []string{
+		`pergola_certificate_orders_total{resolver="ca",result="ok"} 1`,
+		`pergola_certificate_resolver_served{resolver="ca"} 1`,
+		`pergola_certificate_resolver_missing_names{resolver="ca"} 0`,
+	} {
+		if !strings.Contains(metrics, want) {
+			t.Errorf("the metrics have no %s", want)
+		}
+	}
+}
+
 // TestACMEByTLS obtains a certificate on port 443 alone.
 func TestACMEByTLS(t *testing.T) {
 	a := newAuthority(t)

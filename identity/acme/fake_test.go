@@ -10,6 +10,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"log/slog"
+	"maps"
 	"math/big"
 	"strings"
 	"sync"
@@ -185,6 +186,12 @@ func (f *fakeStorage) names() (all []string) {
 	return all
 }
 
+func (f *fakeStorage) failures() map[string]storage.Failure {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return maps.Clone(f.data.Failures)
+}
+
 func (f *fakeStorage) Present(context.Context, storage.Challenge) error { return nil }
 func (f *fakeStorage) Find(context.Context, string, string) (storage.Challenge, bool, error) {
 	return storage.Challenge{}, false, errors.New("not asked in these tests")
@@ -246,7 +253,7 @@ func newSubject(t *testing.T, ca authority, s storage.Storage, sets ...[]string)
 			}
 		},
 	}
-	u.want(sets)
+	u.want(wants{sets: sets})
 	ctx, stop := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	running.Go(func() { u.run(ctx) })

@@ -156,7 +156,7 @@ func start(t *testing.T, e *edge, config *static.ACME, wants ...[]string) *run {
 	for _, names := range wants {
 		all = append(all, identity.Wanted{Resolver: "ca", Domains: names, Router: "test@file"})
 	}
-	r.Want(all)
+	r.Want(all, nil)
 	r.Start()
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), harness.Patience)

@@ -20,6 +20,8 @@ func (j *job) id() string { return storage.NamesID(j.names) }
 type state struct {
 	sets         [][]string // what is wanted, normal
 	certificates []*certificate
+	have         cover           // by what is configured
+	always       map[string]bool // names that are wanted all the same
 	failures     map[string]storage.Failure
 	caServer     string
 	lifetime     time.Duration
@@ -42,7 +44,8 @@ type plan struct {
 	ordered map[string]bool
 }
 
-// newPlan finds out what is missing and what is due. A name is covered by any certificate of the
+// newPlan finds out what is missing and what is due. Nothing is done for a name that a configured certificate
+// covers and will for a while. A name is covered else by any certificate of the
 // authority that has not expired; others are served for as long as there is nothing better.
 func newPlan(s *state, now time.Time) *plan {
 	p := &plan{ordered: map[string]bool{}}
@@ -53,6 +56,14 @@ func newPlan(s *state, now time.Time) *plan {
 	for _, set := range s.sets {
 		var missing []string
 		for _, name := range set {
+			if covered, next := s.have.at(name, now); !s.always[name] {
+				if !next.IsZero() {
+					p.wake(next)
+				}
+				if covered {
+					continue
+				}
+			}
 			c := s.best(byName, name, now)
 			if c == nil {
 				p.missing++

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/pergola-mesh/pergola/identity/acme/storage"
@@ -31,7 +33,8 @@ type resolver struct {
 	observe   func(err error) // told of each order
 	logger    *slog.Logger
 
-	changed chan struct{} // holds one when sets has changed
+	changed chan struct{} // holds one when there is something to look at
+	retry   atomic.Bool   // failures are to be forgotten
 
 	revision string
 	data     storage.Data
@@ -43,8 +46,16 @@ type resolver struct {
 	troubled int // how often in a row the storage has failed
 
 	mu     sync.Mutex
-	sets   [][]string
+	wants  wants
 	status Status
+}
+
+// wants are what a resolver is to have certificates for. They are not written to once made.
+type wants struct {
+	sets [][]string
+	// have is what configured certificates cover; names in always are wanted all the same.
+	have   cover
+	always map[string]bool
 }
 
 // settings are what of a resolver's configuration its goroutine needs.
@@ -66,24 +77,34 @@ type Status struct {
 }
 
 // want sets what certificates are wanted for.
-func (r *resolver) want(sets [][]string) {
+func (r *resolver) want(w wants) {
 	r.mu.Lock()
-	same := slices.EqualFunc(sets, r.sets, slices.Equal)
-	r.sets = sets
+	same := slices.EqualFunc(w.sets, r.wants.sets, slices.Equal) && maps.Equal(w.always, r.wants.always) &&
+		maps.EqualFunc(w.have, r.wants.have, slices.Equal)
+	r.wants = w
 	r.mu.Unlock()
-	if same {
-		return
+	if !same {
+		r.wake()
 	}
+}
+
+// tryAgain has what failed tried again at once.
+func (r *resolver) tryAgain() {
+	r.retry.Store(true)
+	r.wake()
+}
+
+func (r *resolver) wake() {
 	select {
 	case r.changed <- struct{}{}:
 	default:
 	}
 }
 
-func (r *resolver) wanted() [][]string {
+func (r *resolver) wanted() wants {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.sets
+	return r.wants
 }
 
 // run keeps certificates until ctx ends.
@@ -108,7 +129,10 @@ func (r *resolver) turn(ctx context.Context) time.Duration {
 	}
 	p := r.plan()
 	r.show(p)
-	if len(p.jobs) == 0 && len(r.unsaved) == 0 && r.opened == nil && !r.askWindows(p) {
+	if len(r.data.Failures) == 0 {
+		r.retry.Store(false) // nothing has failed
+	}
+	if len(p.jobs) == 0 && len(r.unsaved) == 0 && r.opened == nil && !r.askWindows(p) && !r.retry.Load() {
 		return r.pause(p)
 	}
 	lease, err := r.storage.Acquire(ctx, r.name)
@@ -134,6 +158,9 @@ func (r *resolver) work(ctx context.Context, lease storage.Lease) time.Duration 
 		if err := r.saveLate(ctx, lease); err != nil {
 			return r.trouble(err)
 		}
+		if err := r.forgive(ctx, lease); err != nil {
+			return r.trouble(err)
+		}
 		p := r.plan()
 		if r.askWindows(p) && r.data.Account != nil {
 			r.window(ctx, p)
@@ -147,6 +174,23 @@ func (r *resolver) work(ctx context.Context, lease storage.Lease) time.Duration 
 			return r.trouble(err)
 		}
 	}
+}
+
+// forgive forgets what has failed, when that was asked for: it is due at once.
+func (r *resolver) forgive(ctx context.Context, lease storage.Lease) error {
+	if !r.retry.Swap(false) || len(r.data.Failures) == 0 {
+		return nil
+	}
+	c := storage.Change{Failed: map[string]storage.Failure{}}
+	for id := range r.data.Failures {
+		c.Failed[id] = storage.Failure{}
+	}
+	if err := lease.Save(ctx, c); err != nil {
+		r.retry.Store(true)
+		return err
+	}
+	c.Apply(&r.data)
+	return nil
 }
 
 // refresh brings the data up to what the storage has.
@@ -199,7 +243,8 @@ func (r *resolver) parse() {
 }
 
 func (r *resolver) plan() *plan {
-	s := &state{sets: r.wanted(), failures: r.data.Failures, caServer: r.config.caServer, lifetime: r.config.lifetime, windows: r.windows}
+	w := r.wanted()
+	s := &state{sets: w.sets, have: w.have, always: w.always, failures: r.data.Failures, caServer: r.config.caServer, lifetime: r.config.lifetime, windows: r.windows}
 	for _, stored := range slices.Concat(r.data.Certificates, r.unsaved) {
 		if c := r.parsed[stored]; c != nil {
 			s.certificates = append(s.certificates, c)
@@ -217,7 +262,7 @@ func (r *resolver) show(p *plan) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := &r.status
-	s.Wanted, s.Served, s.Missing, s.Failing = len(r.sets), len(p.use), p.missing, len(r.data.Failures)
+	s.Wanted, s.Served, s.Missing, s.Failing = len(r.wants.sets), len(p.use), p.missing, len(r.data.Failures)
 	if len(r.data.Failures) == 0 && r.troubled == 0 {
 		s.Error = ""
 	}

@@ -44,7 +44,7 @@ func TestRenewalOfWhatIsInUse(t *testing.T) {
 		u := newSubject(t, ca, s, []string{"a.example", "b.example"}, []string{"gone.example"})
 		start := time.Now()
 		wait(time.Hour)
-		u.want([][]string{{"a.example"}})
+		u.want(wants{sets: [][]string{{"a.example"}}})
 		wait(70 * day)
 		if got := ca.ordered(); !slices.Equal(got[2:], []string{"a.example"}) {
 			t.Fatalf("orders %v", got)
@@ -174,7 +174,7 @@ func TestStorageFails(t *testing.T) {
 		u := newSubject(t, ca, s, []string{"a.example"})
 		wait(time.Second)
 		s.set(errors.New("connection refused"))
-		u.want([][]string{{"a.example"}, {"b.example"}})
+		u.want(wants{sets: [][]string{{"a.example"}, {"b.example"}}})
 		wait(time.Hour)
 		if u.serves() != "a.example" || len(ca.ordered()) != 1 {
 			t.Errorf("serves %q; orders %v", u.serves(), ca.ordered())

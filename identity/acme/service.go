@@ -99,12 +99,14 @@ func (s *Service) add(name string, c *static.ACME, o *Options) error {
 // Has says whether there is a resolver of the name.
 func (s *Service) Has(resolver string) bool { return s.resolvers[resolver] != nil }
 
-// Want says what certificates are wanted for, all of it anew. What cannot be had is logged, once for as
-// long as it is asked for.
-func (s *Service) Want(wants []identity.Wanted) {
+// Want says what certificates are wanted for, and which are had without resolvers, all of it anew: what
+// routers want that these cover is not ordered until they end soon. What cannot be had is logged, once for
+// as long as it is asked for.
+func (s *Service) Want(wanted []identity.Wanted, had []*identity.Certificate) {
 	asked := map[string][]identity.Wanted{}
+	have := newCover(had)
 	var problems []error
-	for _, w := range wants {
+	for _, w := range wanted {
 		if s.resolvers[w.Resolver] == nil {
 			problems = append(problems, fmt.Errorf("%s: there is no certificate resolver %q", by(w), w.Resolver))
 			continue
@@ -114,9 +116,29 @@ func (s *Service) Want(wants []identity.Wanted) {
 	for name, r := range s.resolvers {
 		sets, wrong := normalWants(asked[name], r.config.wildcards)
 		problems = append(problems, wrong...)
-		r.want(sets)
+		r.want(wants{sets, have, ofDefault(asked[name])})
 	}
 	s.tell(problems)
+}
+
+// Retry has everything that could not be ordered tried again at once.
+func (s *Service) Retry() {
+	for _, r := range s.resolvers {
+		r.tryAgain()
+	}
+}
+
+// ofDefault are the names of the default certificate, which a resolver must have whatever else covers them.
+func ofDefault(wanted []identity.Wanted) map[string]bool {
+	names := map[string]bool{}
+	for _, w := range wanted {
+		for _, name := range w.Domains {
+			if normal, err := normalName(name); err == nil && w.Router == "" {
+				names[normal] = true
+			}
+		}
+	}
+	return names
 }
 
 func (s *Service) tell(problems []error) {

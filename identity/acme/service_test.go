@@ -61,15 +61,15 @@ func TestWhatIsWantedInVain(t *testing.T) {
 		{Resolver: "ca", Domains: []string{"*.example.com"}, Router: "wild@file"},
 		{Resolver: "none", Domains: []string{"a.example"}, Router: "lost@file"},
 	}
-	s.Want(wants)
-	s.Want(wants)
+	s.Want(wants, nil)
+	s.Want(wants, nil)
 	for _, want := range []string{"router wild@file: *.example.com: a wildcard can be proven by dnsChallenge alone", `router lost@file: there is no certificate resolver`} {
 		if n := strings.Count(log.String(), want); n != 1 {
 			t.Errorf("%q is in the log %d times:\n%s", want, n, &log)
 		}
 	}
-	s.Want(nil)
-	s.Want(wants)
+	s.Want(nil, nil)
+	s.Want(wants, nil)
 	if n := strings.Count(log.String(), "wild@file"); n != 2 {
 		t.Errorf("mended and broken again, it is told %d times", n)
 	}

@@ -33,7 +33,7 @@ func (k *core) openACME(c *static.Configuration, logger *slog.Logger) (err error
 // want tells the certificate resolvers what a snapshot has them obtain.
 func (k *core) want(s *snapshot.Snapshot) {
 	if k.acme != nil {
-		k.acme.Want(s.Wanted())
+		k.acme.Want(s.Wanted(), s.Certificates())
 	}
 }
 

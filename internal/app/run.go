@@ -231,6 +231,9 @@ func (p *process) wait() int {
 				}
 			}
 			p.runner.Reload()
+			if p.core.acme != nil {
+				p.core.acme.Retry()
+			}
 		case reopen:
 			for _, f := range p.reopened {
 				if err := f.Reopen(); err != nil {

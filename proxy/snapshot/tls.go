@@ -255,3 +255,11 @@ func (s *Snapshot) Wanted() []identity.Wanted {
 	}
 	return all
 }
+
+// Certificates are those of tls.certificates. Do not change the list.
+func (s *Snapshot) Certificates() []*identity.Certificate {
+	if s.configured == nil {
+		return nil
+	}
+	return s.configured.Certificates
+}
