@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/pergola-mesh/pergola/internal/sweep"
 )
@@ -104,4 +105,11 @@ func TestParkedConnectionsEnd(t *testing.T) {
 	eventually(t, "parked", func() bool { return parkedCount(r) == 1 })
 	gone.Close()
 	eventually(t, "a parked connection that the client closes ends", func() bool { return r.server.Active() == 0 })
+}
+
+// While it is idle a connection is a conn1 and what that was given. Sizes of allocations go up in steps.
+func TestConnIsSmall(t *testing.T) {
+	if n := unsafe.Sizeof(conn1{}); n > 240 {
+		t.Errorf("a conn1 takes %d bytes: put what only an exchange needs into its workspace", n)
+	}
 }

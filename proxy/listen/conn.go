@@ -35,23 +35,27 @@ type Conn struct {
 	w   *wire           // what tls runs over; nil on plaintext
 	raw syscall.RawConn // nil on the portable path
 	fd  uintptr         // valid while inside
-	in  bool            // inside Loop, on the fused path
 
-	step     func() bool
-	loopFn   func(uintptr) bool
-	callFn   func(uintptr) bool
-	dirtyFn  func(uintptr)
-	dirty    bool // what dirtyFn found
-	call     call
-	writeFn  func(uintptr) bool
-	writing  [2][]byte
-	writeErr error
-	aborted  atomic.Bool // Close resets
-	watched  bool        // the parking lot's epoll has the descriptor
-	slot     int32       // where in the lot
-	ahead    []byte      // bytes read before the codec came: what a PROXY header or a sniffer left
-	lent     *readBuffer // what ahead lies in, when it goes back to the pool
-	probe    [1]byte     // of unasked
+	step   func() bool
+	loopFn func(uintptr) bool
+	asks   *asking     // of a connection to a server; nil until it is first asked something
+	slow   *writing    // of one whose peer did not take all at once; nil until then
+	ahead  []byte      // bytes read before the codec came: what a PROXY header or a sniffer left
+	lent   *readBuffer // what ahead lies in, when it goes back to the pool
+
+	slot    int32       // where in the parking lot
+	aborted atomic.Bool // Close resets
+	in      bool        // inside Loop, on the fused path
+	watched bool        // the lot's epoll has the descriptor
+}
+
+// asking is what Call and Dirty need.
+type asking struct {
+	callFn  func(uintptr) bool
+	dirtyFn func(uintptr)
+	dirty   bool // what dirtyFn found
+	call    call
+	probe   [1]byte // of unasked
 }
 
 // call is the state of one Call.
@@ -60,6 +64,13 @@ type call struct {
 	sent    bool
 	n       int
 	err     error
+}
+
+// writing is what is left to be written, and waits for the peer.
+type writing struct {
+	fn   func(uintptr) bool
+	rest [2][]byte
+	err  error
 }
 
 // NewConn wraps c. ahead, if any, is returned by the first reads. Of a *tls.Conn that was made over a
@@ -220,28 +231,33 @@ func (c *Conn) Send(p []byte) error {
 
 // writeOn writes a and b, and waits where it must.
 func (c *Conn) writeOn(a, b []byte) error {
-	if c.writeFn == nil {
-		c.writeFn = func(fd uintptr) bool {
-			for {
-				n, err := rawWrite2(fd, c.writing[0], c.writing[1])
-				c.writing[0], c.writing[1] = cut(c.writing[0], c.writing[1], n)
-				if err == ErrWouldBlock {
-					return false
-				}
-				if err != nil || len(c.writing[0])+len(c.writing[1]) == 0 {
-					c.writeErr = err
-					return true
-				}
-			}
-		}
+	w := c.slow
+	if w == nil {
+		w = &writing{}
+		w.fn = w.step
+		c.slow = w
 	}
-	c.writing[0], c.writing[1], c.writeErr = a, b, nil
-	err := c.raw.Write(c.writeFn)
-	c.writing = [2][]byte{}
+	w.rest, w.err = [2][]byte{a, b}, nil
+	err := c.raw.Write(w.fn)
+	w.rest = [2][]byte{}
 	if err == nil {
-		err = c.writeErr
+		err = w.err
 	}
 	return err
+}
+
+func (w *writing) step(fd uintptr) bool {
+	for {
+		n, err := rawWrite2(fd, w.rest[0], w.rest[1])
+		w.rest[0], w.rest[1] = cut(w.rest[0], w.rest[1], n)
+		if err == ErrWouldBlock {
+			return false
+		}
+		if err != nil || len(w.rest[0])+len(w.rest[1]) == 0 {
+			w.err = err
+			return true
+		}
+	}
 }
 
 // joined is up to how many bytes copying is cheaper than a vectored write.
@@ -283,24 +299,29 @@ func (c *Conn) Call(out, in []byte) (n int, sent bool, err error) {
 		n, err = c.Read(in)
 		return n, true, err
 	}
-	if c.callFn == nil {
-		c.callFn = c.callStep
-		if c.tls != nil {
-			c.callFn = c.callStepTLS
-		}
-	}
-	c.call = call{out: out, in: in}
-	err = c.raw.Read(c.callFn)
-	n, sent = c.call.n, c.call.sent
+	k := c.ask()
+	k.call = call{out: out, in: in}
+	err = c.raw.Read(k.callFn)
+	n, sent = k.call.n, k.call.sent
 	if err == nil {
-		err = c.call.err
+		err = k.call.err
 	}
-	c.call = call{}
+	k.call = call{}
 	return n, sent, err
 }
 
+func (c *Conn) ask() *asking {
+	if c.asks == nil {
+		c.asks = &asking{callFn: c.callStep, dirtyFn: c.look}
+		if c.tls != nil {
+			c.asks.callFn, c.asks.dirtyFn = c.callStepTLS, c.lookTLS
+		}
+	}
+	return c.asks
+}
+
 func (c *Conn) callStep(fd uintptr) bool {
-	k := &c.call
+	k := &c.asks.call
 	if !k.sent {
 		k.sent = true
 		n, err := rawWrite2(fd, k.out, nil)
@@ -405,15 +426,12 @@ func (c *Conn) Dirty() bool {
 	if c.raw == nil {
 		return peerGonePortable(c.net)
 	}
-	if c.tls != nil {
-		return c.dirtyTLS()
-	}
-	if c.dirtyFn == nil {
-		c.dirtyFn = func(fd uintptr) { c.dirty = readable(fd) }
-	}
-	err := c.raw.Control(c.dirtyFn)
-	return err != nil || c.dirty
+	k := c.ask()
+	err := c.raw.Control(k.dirtyFn)
+	return err != nil || k.dirty
 }
+
+func (c *Conn) look(fd uintptr) { c.asks.dirty = readable(fd) }
 
 func peerGonePortable(c net.Conn) bool {
 	sc, ok := bottom(c).(syscall.Conn)

@@ -27,6 +27,9 @@ func (c *Conn) Park(p Parked) bool {
 	if err != nil {
 		return false
 	}
+	if c.tls != nil {
+		dropSlack(c.tls)
+	}
 	return lot.park(c, p)
 }
 

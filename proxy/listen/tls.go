@@ -108,7 +108,7 @@ func (w *wire) uncork() (err error) {
 // callStepTLS is callStep over TLS. It looks at what is here already: that is no answer but perhaps a
 // ticket for another session, or a farewell behind which nobody would answer.
 func (c *Conn) callStepTLS(fd uintptr) bool {
-	k := &c.call
+	k := &c.asks.call
 	c.fd, c.in = fd, true
 	defer func() { c.in = false }()
 	if !k.sent {
@@ -141,23 +141,18 @@ var errDirty = errors.New("the connection was closed, or had something to say, b
 // unasked reports whether something has come that a peer does not send unasked; tickets are taken. It is
 // called with the descriptor at hand.
 func (c *Conn) unasked() bool {
-	_, err := c.tls.Read(c.probe[:])
+	_, err := c.tls.Read(c.asks.probe[:])
 	return err != ErrWouldBlock
 }
 
-// dirtyTLS is Dirty over TLS.
-func (c *Conn) dirtyTLS() bool {
-	if c.dirtyFn == nil {
-		c.dirtyFn = func(fd uintptr) {
-			if c.dirty = c.w.ahead() || readable(fd); c.dirty {
-				c.fd, c.in = fd, true
-				c.dirty = c.unasked() || c.w.midway()
-				c.in = false
-			}
-		}
+// lookTLS is look over TLS.
+func (c *Conn) lookTLS(fd uintptr) {
+	k := c.asks
+	if k.dirty = c.w.ahead() || readable(fd); k.dirty {
+		c.fd, c.in = fd, true
+		k.dirty = c.unasked() || c.w.midway()
+		c.in = false
 	}
-	err := c.raw.Control(c.dirtyFn)
-	return err != nil || c.dirty
 }
 
 // closeTLS says farewell, unless the connection was interrupted, and closes.
