@@ -48,6 +48,9 @@ func (c *downConn) request(s *downStream, ends bool) *frame.Error {
 		return nil
 	}
 	s.window = c.peerWindow
+	if c.streams == nil {
+		c.streams = map[uint32]*downStream{}
+	}
 	c.streams[s.id] = s
 	c.working++
 	c.ready = append(c.ready, s)

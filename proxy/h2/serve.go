@@ -10,7 +10,6 @@ import (
 	"github.com/pergola-mesh/pergola/internal/clock"
 	"github.com/pergola-mesh/pergola/internal/sweep"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
-	"github.com/pergola-mesh/pergola/proxy/fields"
 	"github.com/pergola-mesh/pergola/proxy/h2/frame"
 	"github.com/pergola-mesh/pergola/proxy/h2/hpack"
 	"github.com/pergola-mesh/pergola/proxy/listen"
@@ -37,14 +36,13 @@ type downConn struct {
 	dec     *hpack.Decoder
 	open    openBlock     // a header block that has not all come
 	ready   []*downStream // requests that came whole, to be answered once all has been read
-	skipped fields.Block  // what header blocks of streams that are over are decoded into
 	lost    error         // why it cannot be read any more, on the portable path
 
 	mu         sync.Mutex // guards what follows
 	highest    uint32     // the last stream the client has begun
 	final      uint32     // the last that is answered: what GOAWAY said
 	requests   int
-	streams    map[uint32]*downStream // those not yet over for the client
+	streams    map[uint32]*downStream // those not yet over for the client; nil once parked
 	working    int                    // those whose goroutine has not ended, over or not: each holds a slot
 	past       past
 	budget     budget
@@ -160,6 +158,8 @@ func (c *downConn) woken(err error) phase {
 		return serving
 	}
 	c.phase = parked
+	c.streams, c.ready, c.blocked = nil, nil, nil
+	c.enc.Rest()
 	return parking
 }
 

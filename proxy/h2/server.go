@@ -70,7 +70,7 @@ func (s *Server) Serve(conn *listen.Conn, info *exchange.Conn, done func()) {
 	now := clock.Now()
 	c := &downConn{srv: s, io: conn, info: info, done: done, began: now, since: now, partial: now, breach: ruleSlowHead,
 		dec: hpack.NewDecoder(s.decoderTable()), enc: hpack.NewEncoder(s.encoderTable()),
-		streams: map[uint32]*downStream{}, recvWindow: connWindow, window: frame.InitialWindow,
+		recvWindow: connWindow, window: frame.InitialWindow,
 		peerWindow: frame.InitialWindow, peerFrame: frame.MinMaxSize,
 		budget: budget{left: maxBudget, at: now}, final: maxStream,
 	}

@@ -17,6 +17,9 @@ func (e *Encoder) add(dst []byte, index int, name, value string) []byte {
 	if 4*(len(name)+len(value)+fields.Overhead) > e.table.max { // one such would push out too much
 		return appendLiteral(dst, 0, 4, index, name, value)
 	}
+	if e.recent == nil {
+		e.recent = new([recentFields]recent)
+	}
 	hash := hashOf(index, name, value)
 	r := &e.recent[hash%recentFields]
 	if r.hash != hash {

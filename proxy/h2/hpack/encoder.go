@@ -15,11 +15,11 @@ import (
 // else puts it into one. RFC 7541 §7.1.
 type Encoder struct {
 	table    table
-	limit    int    // what we use of what the peer allows
-	resized  bool   // the peer is to be told the table's size
-	smallest int    // the table's size was, since it was told
-	inserted uint32 // entries so far
-	recent   [recentFields]recent
+	limit    int                   // what we use of what the peer allows
+	resized  bool                  // the peer is to be told the table's size
+	smallest int                   // the table's size was, since it was told
+	inserted uint32                // entries so far
+	recent   *[recentFields]recent // nil before the first, and after Rest
 }
 
 // recent is a field that was sent not long ago.
@@ -39,6 +39,9 @@ func NewEncoder(limit int) *Encoder {
 	e.SetTableSize(DefaultTableSize) // which the peer is told of if we use less
 	return e
 }
+
+// Rest frees what is only of use while messages follow each other. What is sent next is compressed less.
+func (e *Encoder) Rest() { e.recent = nil }
 
 // SetTableSize takes the peer's SETTINGS_HEADER_TABLE_SIZE. RFC 7541 §4.2.
 func (e *Encoder) SetTableSize(size int) {

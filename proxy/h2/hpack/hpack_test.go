@@ -111,6 +111,8 @@ func TestEncoderAgainstReference(t *testing.T) {
 			e.SetTableSize(200)
 		case 20:
 			e.SetTableSize(1 << 20)
+		case 30:
+			e.Rest()
 		}
 		var h exchange.Header
 		h.Add(exchange.ContentType, "text/plain; charset=utf-8")
