@@ -106,6 +106,7 @@ func (e *EntryPoint) speak(o Options) error {
 	if err != nil {
 		return err
 	}
+	one.Shared = true
 	e.speaks.plain = []preface{{[]byte(h2.Preface), two}, {protocol: one}}
 	if o.TLS != nil {
 		e.speaks.tls = o.TLS(e.name)

@@ -221,7 +221,11 @@ func (c *conn1) one() outcome {
 	}
 	ws.seen = 0
 	if err != nil {
-		c.refuse(err)
+		if c.srv.Shared && c.served == 0 && strange(head) {
+			c.turnAway(err)
+		} else {
+			c.refuse(err)
+		}
 		return leave
 	}
 	return c.begin(end)

@@ -28,6 +28,9 @@ type Server struct {
 	MaxAge      time.Duration
 	// Scheme of the requests: "http" or "https".
 	Scheme string
+	// Shared says that other protocols are spoken on the port too: a connection that does not begin as one
+	// of HTTP/1.1 gets no answer in it.
+	Shared bool
 	// Refused is told of every message that was refused, by the name of its rule; may be nil.
 	Refused func(rule string)
 	Logger  *slog.Logger
