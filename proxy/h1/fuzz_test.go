@@ -47,6 +47,8 @@ func FuzzRequest(f *testing.F) {
 				t.Fatalf("headEnd refuses %q: %v", in[:n], bad)
 			case bad == nil && h >= 0 && end >= 0 && h != end:
 				t.Fatalf("headEnd says %d, the parser %d: %q", h, end, in)
+			case bad == nil && h >= 0 && e < 0:
+				t.Fatalf("headEnd says %d, the parser waits for more: %q", h, in[:n]) // and would for ever
 			case h >= 0 || bad != nil:
 				seen = -1
 			default:

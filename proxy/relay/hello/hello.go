@@ -74,7 +74,7 @@ func gather(b []byte) ([]byte, error) {
 			case have == size:
 				return joined[messageHeader:], nil
 			case have > size:
-				return nil, errors.New("something follows the ClientHello in its record")
+				return nil, errFollowed
 			}
 		}
 		b = rest
@@ -131,14 +131,21 @@ func (r *reader) vector(n int) reader { return reader{b: r.take(r.number(n)), ba
 // done reports whether everything was there and nothing is left.
 func (r *reader) done() bool { return !r.bad && len(r.b) == 0 }
 
-var errMalformed = errors.New("a malformed ClientHello")
+var (
+	errMalformed = errors.New("a malformed ClientHello")
+	errUnusual   = errors.New("a ClientHello without suites or compression methods, or of a session with a long name")
+	errFollowed  = errors.New("something follows the ClientHello in its record")
+)
 
 func parseMessage(message []byte) (h Hello, err error) {
 	r := reader{b: message}
 	r.take(2 + 32) // version, random
 	session, suites, compressions := r.vector(1), r.vector(2), r.vector(1)
-	if r.bad || len(session.b) > 32 || len(suites.b) == 0 || len(suites.b)%2 != 0 || len(compressions.b) == 0 {
+	if r.bad || len(suites.b)%2 != 0 {
 		return h, errMalformed
+	}
+	if len(session.b) > 32 || len(suites.b) == 0 || len(compressions.b) == 0 {
+		return h, errUnusual
 	}
 	if len(r.b) == 0 { // no extensions: RFC 5246 §7.4.1.2
 		return h, nil

@@ -205,7 +205,7 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		if err != nil {
-			if _, odd := normalize([]byte(info.ServerName + "\x00")[:max(len(info.ServerName), 1)]); odd == nil && len(b) < MaxSize {
+			if !ours(b, info, err) {
 				t.Errorf("crypto/tls takes it: %v", err)
 			}
 			return
@@ -214,6 +214,52 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("%+v, crypto/tls has %q %q", h, info.ServerName, info.SupportedProtos)
 		}
 	})
+}
+
+// ours reports whether what crypto/tls takes is refused for a reason of ours.
+func ours(b []byte, info *tls.ClientHelloInfo, err error) bool {
+	if err == errFollowed || err == errUnusual || len(b) >= MaxSize {
+		return true
+	}
+	if info.ServerName != "" {
+		if _, odd := normalize([]byte(info.ServerName)); odd != nil {
+			return true
+		}
+	}
+	for rest := b; len(rest) >= recordHeader; { // crypto/tls skips alerts that are mere warnings
+		if rest[0] != Handshake {
+			return true
+		}
+		rest = rest[min(len(rest), recordHeader+int(rest[3])<<8+int(rest[4])):]
+	}
+	return false
+}
+
+// Whatever is refused for a reason of ours alone is something that crypto/tls takes.
+func TestStricterThanTheStock(t *testing.T) {
+	good := build(sni(name(0, "a.example")))
+	at := recordHeader + messageHeader + 2 + 32 // of the session's length
+	insert := func(b []byte, at int, by ...byte) []byte {
+		b = slices.Insert(slices.Clone(b), at, by...)
+		for _, i := range []int{4, 8} { // the last bytes of the lengths of record and message
+			b[i] += byte(len(by))
+		}
+		return b
+	}
+	long := insert(good, at+1, make([]byte, 33-int(good[at]))...)
+	long[at] = 33
+	behind := append(slices.Clone(good), 0)
+	behind[4]++
+	for what, b := range map[string][]byte{
+		"a warning before it": append([]byte{21, 3, 1, 0, 2, 1, 90}, good...), "a long session": long,
+		"a byte behind it": behind, "an odd name": build(sni(name(0, "a example"))),
+	} {
+		info := stock(b)
+		_, err := Parse(b)
+		if info == nil || err == nil || errors.Is(err, ErrMore) || !ours(b, info, err) {
+			t.Errorf("%s: crypto/tls has %v, we have %v", what, info != nil, err)
+		}
+	}
 }
 
 func BenchmarkParse(b *testing.B) {
