@@ -71,6 +71,9 @@ func (b *bench) findProducts(peers []string) error {
 			continue
 		}
 		path, err := p.find(b.cache)
+		if err != nil && (p.name == "pergola" || p.name == "other") {
+			return fmt.Errorf("%s: %w", p.name, err)
+		}
 		if err != nil {
 			fmt.Fprintf(os.Stderr, "bench: cannot get %s: %v\n", p.name, err)
 			b.report.Missing[p.name] = err.Error()
