@@ -54,7 +54,7 @@ func challengeRouters(c *static.Configuration) map[string]*dynamic.Router {
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.EntryPoints)) {
 		e := c.EntryPoints[name]
-		if internal := name == static.DefaultInternalEntryPoint; e.Protocol() != "tcp" || (internal || e.HTTP.TLS != nil) && !named[name] {
+		if internal := name == static.DefaultInternalEntryPoint; e.Protocol() != "tcp" || e.StartTLS != nil || (internal || e.HTTP.TLS != nil) && !named[name] {
 			continue
 		}
 		id, priority := "acme-http", math.MaxInt

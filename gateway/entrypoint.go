@@ -100,8 +100,14 @@ func NewEntryPoint(name string, config *static.EntryPoint, o Options) (*EntryPoi
 	return e, nil
 }
 
-// speak makes the servers of the protocols that the entry point speaks.
+// speak makes the servers of the protocols that the entry point speaks: HTTP, but where startTLS names another.
 func (e *EntryPoint) speak(o Options) error {
+	if o.Relay != nil {
+		e.speaks.relay = o.Relay(e.name)
+	}
+	if e.config.StartTLS != nil {
+		return nil
+	}
 	one, two, err := e.http("http", o)
 	if err != nil {
 		return err
@@ -116,9 +122,6 @@ func (e *EntryPoint) speak(o Options) error {
 			return err
 		}
 		e.speaks.secure = map[string]Protocol{"": one, "http/1.1": one, "h2": two}
-	}
-	if o.Relay != nil {
-		e.speaks.relay = o.Relay(e.name)
 	}
 	return nil
 }
@@ -195,7 +198,8 @@ func (e *EntryPoint) Addr() net.Addr { return e.listener.Addr() }
 // Name is the entry point's name.
 func (e *EntryPoint) Name() string { return e.name }
 
-// Plain is what serves a plaintext connection that begins as one of HTTP/1.1 does.
+// Plain is what serves a plaintext connection that begins as one of HTTP/1.1 does, of an entry point that
+// speaks HTTP.
 func (e *EntryPoint) Plain() Protocol { return e.speaks.plain[len(e.speaks.plain)-1].protocol }
 
 // Serve accepts connections until Stop.

@@ -12,6 +12,7 @@ import (
 	"github.com/pergola-mesh/pergola/internal/clock"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
 	"github.com/pergola-mesh/pergola/proxy/listen"
+	"github.com/pergola-mesh/pergola/proxy/relay"
 )
 
 // greeting is a connection of which it is not settled yet what is spoken on it. Its one deadline runs
@@ -77,6 +78,9 @@ func (g *greeting) greet() (Protocol, *refusal) {
 		if p := e.speaks.relay.Accepted(g.info); p != nil {
 			return p, nil
 		}
+		if greeting := e.speaks.relay.Greeting(); greeting != nil {
+			return g.greeted(greeting)
+		}
 	}
 	var p Protocol
 	secure := false
@@ -90,12 +94,8 @@ func (g *greeting) greet() (Protocol, *refusal) {
 		return nil, &refusal{err: err}
 	}
 	if e.speaks.relay != nil {
-		q, err := e.speaks.relay.Greeted(g.conn, g.info)
-		if err != nil {
-			return nil, &refusal{"greeting", err}
-		}
-		if q != nil {
-			return q, nil
+		if q, r := g.relayed(); q != nil || r != nil {
+			return q, r
 		}
 	}
 	if secure {
@@ -105,6 +105,34 @@ func (g *greeting) greet() (Protocol, *refusal) {
 		p = e.speaks.plain[len(e.speaks.plain)-1].protocol
 	}
 	return p, nil
+}
+
+// greeted greets the client, and has the relay find out the rest.
+func (g *greeting) greeted(greeting []byte) (Protocol, *refusal) {
+	if err := g.conn.Write(greeting); err != nil {
+		return nil, &refusal{err: err}
+	}
+	err := g.conn.Sniff(func([]byte) bool {
+		g.said.Store(true)
+		return true
+	})
+	if err != nil {
+		return nil, &refusal{err: err}
+	}
+	return g.relayed()
+}
+
+// relayed asks the relay, of a client that has begun to speak.
+func (g *greeting) relayed() (Protocol, *refusal) {
+	p, err := g.e.speaks.relay.Greeted(g.conn, g.info)
+	if err == nil {
+		return p, nil
+	}
+	var named *relay.Refusal
+	if errors.As(err, &named) {
+		return nil, &refusal{named.Rule, named.Err}
+	}
+	return nil, &refusal{"greeting", err}
 }
 
 // handshake terminates TLS.

@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"math/big"
@@ -19,6 +20,7 @@ import (
 	"github.com/pergola-mesh/pergola/config/static"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
 	"github.com/pergola-mesh/pergola/proxy/listen"
+	"github.com/pergola-mesh/pergola/proxy/relay"
 )
 
 // certificate makes a self-signed certificate for names.
@@ -270,6 +272,7 @@ func TestStopEndsGreetings(t *testing.T) {
 type relayed struct {
 	first byte
 	eager bool
+	says  []byte // before anything else
 	got   chan string
 }
 
@@ -286,7 +289,10 @@ func (r *relayed) Greeted(conn *listen.Conn, _ *exchange.Conn) (Protocol, error)
 		mine = first[0] == r.first
 		return len(first) > 3 || !mine
 	})
-	if !mine {
+	switch {
+	case !mine && r.says != nil:
+		return nil, &relay.Refusal{Rule: "stranger", Err: errors.New("not mine")}
+	case !mine:
 		return nil, nil
 	}
 	return r, err
@@ -303,6 +309,7 @@ type readerFunc func(p []byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
+func (r *relayed) Greeting() []byte            { return r.says }
 func (r *relayed) Active() int                 { return 0 }
 func (r *relayed) Drain(context.Context) error { return nil }
 func (r *relayed) Kill(context.Context) error  { return nil }
@@ -338,6 +345,40 @@ func TestRelaysTakeConnectionsWhole(t *testing.T) {
 				t.Errorf("the others: %v %q", err, body)
 			}
 		})
+	}
+}
+
+// A relay that greets is all that an entry point speaks; who says nothing to it is let go, and who says the
+// wrong thing is refused by the relay's own rule.
+func TestRelaysThatGreet(t *testing.T) {
+	r := &relayed{first: 'x', says: []byte("hello\n"), got: make(chan string, 1)}
+	p := startWith(t, func(e *static.EntryPoint) {
+		e.StartTLS = &static.StartTLS{Protocol: "mysql"}
+		e.Transport.RespondingTimeouts.HeaderTimeout = static.Duration(500 * time.Millisecond)
+	}, func(o *Options) { o.Relay = func(string) Relay { return r } })
+	greeted := func(say string) net.Conn {
+		c := p.dial(t)
+		got := make([]byte, len(r.says))
+		if _, err := io.ReadFull(c, got); err != nil || string(got) != string(r.says) {
+			t.Fatalf("greeted with %q, %v", got, err)
+		}
+		io.WriteString(c, say)
+		return c
+	}
+	c := greeted("xyzzy")
+	c.(*net.TCPConn).CloseWrite()
+	if got := <-r.got; got != "xyzzy" {
+		t.Errorf("the relay got %q", got)
+	}
+	for say, rule := range map[string]string{"": "", "x": "greeting_timeout", "GET / HTTP/1.1\r\n\r\n": "stranger"} {
+		before := len(p.rules())
+		if got, _ := io.ReadAll(greeted(say)); len(got) > 0 {
+			t.Errorf("%q is answered %q", say, got)
+		}
+		await(t, "it is over", func() bool { return p.open.Load() == 0 })
+		if got := strings.Join(p.rules()[before:], " "); got != rule {
+			t.Errorf("%q is refused by %q, want %q", say, got, rule)
+		}
 	}
 }
 

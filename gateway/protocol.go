@@ -27,16 +27,19 @@ type ender interface {
 	Kill(ctx context.Context) error
 }
 
-// Relay takes connections away from HTTP: the layer 4 routers of an entry point. Both methods are called
+// Relay takes connections away from HTTP: the layer 4 routers of an entry point. Its methods are called
 // once for a connection at most, before anybody has read from it for good: what they return finds all
 // bytes from the first on Ahead. nil leaves the connection to whoever comes next.
 type Relay interface {
+	// Greeting is what a client is told before it has said anything; nil for nothing. A relay that greets
+	// leaves no connection to others.
+	Greeting() []byte
 	// Accepted is asked before the client has said anything, for protocols in which the server speaks
 	// first.
 	Accepted(info *exchange.Conn) Protocol
 	// Greeted is asked once the first byte is there. It may read on, with conn.Sniff, what it needs to
 	// decide: a whole ClientHello for its server name. One deadline bounds all that comes before a
-	// request; a Sniff that it ends fails.
+	// request; a Sniff that it ends fails. The error may be a *relay.Refusal.
 	Greeted(conn *listen.Conn, info *exchange.Conn) (Protocol, error)
 	ender
 }
@@ -44,7 +47,7 @@ type Relay interface {
 // protocols is what an entry point speaks. A connection comes to one of them by what it says, in this
 // order:
 //
-//  1. the relay, asked before anything is read
+//  1. the relay, asked before anything is read. Where it greets clients it is all there is
 //  2. the relay, asked when there is a first byte
 //  3. a first byte 0x16 begins a ClientHello: TLS is terminated, and ALPN names the protocol in secure;
 //     a client that names none speaks HTTP/1.1

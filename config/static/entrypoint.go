@@ -15,6 +15,7 @@ type EntryPoint struct {
 	AsDefault        bool             `description:"Be one of the entry points of routers that name none." json:"asDefault"`
 	Limits           ConnectionLimits `description:"Caps on connections." json:"limits" ours:"true"`
 	Transport        Transport        `description:"Timeouts and the life of connections." json:"transport"`
+	StartTLS         *StartTLS        `description:"Speak a protocol in which the server speaks first and TLS begins later, and nothing else: for TCP routers that name the entry point and choose by server name." json:"startTLS,omitempty" ours:"true"`
 	ProxyProtocol    *ProxyProtocol   `description:"Read the client's address from a PROXY protocol header, v1 or v2." json:"proxyProtocol,omitempty" file:"allowEmpty"`
 	ForwardedHeaders ForwardedHeaders `description:"Whose X-Forwarded-* headers are believed." json:"forwardedHeaders"`
 	HTTP             HTTP             `description:"What holds for HTTP requests." json:"http"`
@@ -88,6 +89,15 @@ type RespondingTimeouts struct {
 	WriteTimeout  Duration `description:"The longest a client may take nothing of a response. In Traefik this bounds the whole response." json:"writeTimeout"`
 	IdleTimeout   Duration `description:"How long a keep-alive connection may wait for its next request." json:"idleTimeout"`
 }
+
+// StartTLS is a protocol in which the server speaks first and TLS begins later.
+type StartTLS struct {
+	Protocol      string `description:"The protocol: mysql, which is MariaDB's too." json:"protocol" ours:"true"`
+	ServerVersion string `description:"The version that clients of MySQL are told before it is known which server they will have. Some go by it: let it be that of the servers, such as 10.11.6-MariaDB." json:"serverVersion" ours:"true"`
+}
+
+// SetDefaults sets the version of MySQL that most drivers are made for.
+func (s *StartTLS) SetDefaults() { s.ServerVersion = "8.0.40" }
 
 // ProxyProtocol is who may announce a client's address in a PROXY protocol header.
 type ProxyProtocol struct {

@@ -88,6 +88,7 @@ func (l *Loaded) entryPoints() {
 		l.positive(key+".http2.maxDecoderHeaderTableSize", e.HTTP2.MaxDecoderHeaderTableSize)
 		l.positive(key+".http2.maxEncoderHeaderTableSize", e.HTTP2.MaxEncoderHeaderTableSize)
 		l.http3(key+".http3", e)
+		l.startTLS(key, e)
 		l.redirection(name, e)
 	}
 }
@@ -165,10 +166,13 @@ func (l *Loaded) redirection(name string, e *EntryPoint) {
 	}
 }
 
-// entryPoint checks that a name is that of an entry point.
+// entryPoint checks that a name is that of an entry point for HTTP.
 func (l *Loaded) entryPoint(key, name string) {
 	eps := l.Config.EntryPoints
-	if eps[name] != nil {
+	if e := eps[name]; e != nil {
+		if e.StartTLS != nil {
+			l.problem(key, "is %q, which does not speak HTTP: it has startTLS", name)
+		}
 		return
 	}
 	names := slices.Sorted(maps.Keys(eps))

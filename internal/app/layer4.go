@@ -29,6 +29,9 @@ func (p *process) relay(name string, logger *slog.Logger) gateway.Relay {
 		Logger: logger.With("entryPoint", name), Handshake: time.Duration(e.Transport.RespondingTimeouts.HeaderTimeout),
 		Idle: time.Duration(e.TCP.IdleTimeout),
 	}
+	if e.StartTLS != nil { // of MySQL: there is no other yet
+		s.MySQL = &relay.MySQL{ServerVersion: e.StartTLS.ServerVersion}
+	}
 	r := &p.core.relays
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -1,6 +1,9 @@
 package exchange
 
-import "sync/atomic"
+import (
+	"io"
+	"sync/atomic"
+)
 
 // Stream is a connection of layer 4, or a session of datagrams, from when it has a router until it has
 // ended: what is known of it, and what telemetry is told. Its counters may be read while it runs;
@@ -21,6 +24,10 @@ type Stream struct {
 	// Start is when the stream had its router; Duration until both sides had ended. Nanoseconds,
 	// monotonic (package clock).
 	Start, Duration int64
+	// Begin is what is said on a fresh connection to a server before TLS with it, if secure tells of that, or
+	// else before anything else; nil for nothing. It reads no byte of what comes after, and is called again
+	// for the server that is tried next. Its errors are of a Kind, unless its time was over.
+	Begin func(server io.ReadWriter, secure bool) error
 	// Router, Service and Endpoint are those that took it; nil when it never came to that.
 	Router, Service, Endpoint StreamScope
 	// Attempts counts the servers that were tried; DialDuration is how long it took to have one, in

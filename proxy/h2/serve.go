@@ -308,13 +308,6 @@ func (c *downConn) fail(e *frame.Error) {
 	c.goAway(c.highest, e.Code, e.Rule)
 }
 
-// lingerTime is how long a closing connection writes what is left, and goes on reading: what nobody
-// reads makes the kernel reset the connection, and what was sent would be lost.
-const lingerTime = 500 * time.Millisecond
-
-// maxLinger is how much of what comes then is read, in bytes.
-const maxLinger = 256 << 10
-
 // end closes the connection and waits until its streams' goroutines have ended. Not from inside a sweep.
 func (c *downConn) end() {
 	c.mu.Lock()
@@ -330,7 +323,7 @@ func (c *downConn) end() {
 		c.giveUp(exchange.Draining)
 	}
 	if polite {
-		c.io.Net().SetWriteDeadline(time.Now().Add(lingerTime))
+		c.io.Net().SetWriteDeadline(time.Now().Add(listen.LingerTime))
 	} else {
 		c.io.InterruptWrite()
 	}
@@ -343,7 +336,7 @@ func (c *downConn) end() {
 	c.mu.Unlock()
 	c.begin() // what had come is told so
 	if polite && (out == nil || c.io.Send(out.p) == nil) {
-		c.linger()
+		c.io.Linger()
 	}
 	c.giveBack()
 	c.srv.sweeper.Remove(c.ticket)
@@ -355,22 +348,6 @@ func (c *downConn) end() {
 	c.mu.Unlock()
 	c.srv.active.Add(-1)
 	c.done()
-}
-
-func (c *downConn) linger() {
-	if c.io.CloseWrite() != nil {
-		return
-	}
-	c.io.Net().SetReadDeadline(time.Now().Add(lingerTime))
-	if c.in == nil {
-		c.in = inBuffers.Get().(*inBuffer)
-	}
-	for n := 0; n < maxLinger; {
-		m, err := c.io.Read(c.in[:])
-		if n += m; err != nil {
-			return
-		}
-	}
 }
 
 // giveUp cancels all streams. With the lock.

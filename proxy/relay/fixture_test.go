@@ -60,6 +60,12 @@ func (b *backend) Connect(ctx context.Context, s *exchange.Stream) (relay.Link, 
 	if err != nil {
 		return relay.Link{}, exchange.DialFailed.With(err)
 	}
+	if s.Begin != nil {
+		if err := s.Begin(c, false); err != nil {
+			c.Close()
+			return relay.Link{}, err
+		}
+	}
 	delay := b.delay
 	if delay == 0 {
 		delay = time.Minute

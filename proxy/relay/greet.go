@@ -19,7 +19,7 @@ type helloInfo struct {
 // does.
 func (s *Server) Accepted(info *exchange.Conn) *Choice {
 	routes := s.Routes()
-	if routes == nil {
+	if routes == nil || s.MySQL != nil {
 		return nil
 	}
 	if r := routes.Early(info); r != nil {
@@ -28,10 +28,25 @@ func (s *Server) Accepted(info *exchange.Conn) *Choice {
 	return nil
 }
 
+// A Refusal is why a connection is nobody's, by the name of a rule.
+type Refusal struct {
+	Rule string
+	Err  error
+}
+
+// Error is that of the cause.
+func (r *Refusal) Error() string { return r.Err.Error() }
+
+// Unwrap is the cause.
+func (r *Refusal) Unwrap() error { return r.Err }
+
 // Greeted returns the router that takes a connection whose client has begun to speak; nil leaves it to
-// HTTP. All that it reads is Ahead afterwards, but for the request of a Postgres client for TLS, which it
-// answers. The caller bounds the time.
+// HTTP, which a server of MySQL never does. All that it reads is Ahead afterwards, but for the request of a Postgres client for TLS, which it
+// answers. The error may be a *Refusal. The caller bounds the time.
 func (s *Server) Greeted(conn *listen.Conn, info *exchange.Conn) (*Choice, error) {
+	if s.MySQL != nil {
+		return s.greetMySQL(conn, info)
+	}
 	routes := s.Routes()
 	if routes == nil {
 		return nil, nil

@@ -60,8 +60,19 @@ func (s *Server) greetPostgres(routes Routes, conn *listen.Conn, info *exchange.
 	return &Choice{server: s, route: r, hello: h, postgres: true}, nil
 }
 
-// askPostgres has a server agree to TLS, for a client that has been told so already. The connection has
-// a deadline.
+// beginPostgres has a server agree to TLS, for a client that has been told so already. A server that is
+// spoken to in plaintext, by a gateway that terminates the client's TLS, is not asked.
+func (c *Choice) beginPostgres(server io.ReadWriter, secure bool) error {
+	if c.route.TLS != nil && !secure {
+		return nil
+	}
+	if err := askPostgres(server); err != nil {
+		return exchange.UpstreamProtocol.With(err)
+	}
+	return nil
+}
+
+// askPostgres asks a server for TLS.
 func askPostgres(c io.ReadWriter) error {
 	if _, err := c.Write(postgresRequest); err != nil {
 		return err

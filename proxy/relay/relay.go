@@ -16,6 +16,11 @@ import (
 // ordinary way; both sides are then to be reset.
 func (s *stream) relay(link Link) error {
 	client, server := side{Conn: s.sides[0]}, side{Conn: link.Conn}
+	if s.mysql != nil {
+		if err := s.mysql.handOver(s, link.Conn); err != nil {
+			return s.reason(err)
+		}
+	}
 	if err := s.open(&server); err != nil {
 		return s.reason(err)
 	}
@@ -37,18 +42,6 @@ func (s *stream) relay(link Link) error {
 
 // open sends the server what was read of the client's before there was a server.
 func (s *stream) open(server *side) error {
-	if s.choice.postgres && s.choice.route.TLS == nil {
-		if limit := s.server.Handshake; limit > 0 {
-			server.SetDeadline(time.Now().Add(limit))
-		}
-		if err := askPostgres(server); err != nil {
-			return exchange.UpstreamProtocol.With(err)
-		}
-		server.SetDeadline(time.Time{})
-		if s.reason(nil) != nil {
-			return s.reason(nil)
-		}
-	}
 	for s.choice.route.TLS == nil && s.conn.Ahead() {
 		var buf [2 << 10]byte
 		n, err := s.conn.Read(buf[:])

@@ -19,7 +19,9 @@ type Server struct {
 	EntryPoint exchange.StreamScope
 	Observer   exchange.StreamObserver
 	Logger     *slog.Logger
-	// Handshake bounds a client's part of TLS; Idle is how long a stream may move nothing. Zero means no
+	// MySQL makes it speak MySQL, and nothing else; nil: clients speak first.
+	MySQL *MySQL
+	// Handshake bounds a client's part of TLS, and the login of MySQL; Idle is how long a stream may move nothing. Zero means no
 	// limit.
 	Handshake, Idle time.Duration
 
@@ -34,6 +36,8 @@ type Choice struct {
 	route    *Route
 	hello    helloInfo
 	postgres bool
+	// mysql is the number of the packet in which the client logs in; 0: it does not speak MySQL.
+	mysql byte
 }
 
 // Serve relays conn until both sides have ended, closes it and calls done.

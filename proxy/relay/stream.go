@@ -20,6 +20,7 @@ type stream struct {
 	server *Server
 	choice *Choice
 	conn   *listen.Conn // the client's
+	mysql  *mysqlLogin  // nil: it is not of MySQL
 
 	ticket *sweep.Ticket
 	cancel context.CancelFunc // ends the time before there is a server
@@ -44,6 +45,14 @@ func newStream(c *Choice, conn *listen.Conn, info *exchange.Conn) *stream {
 	s.Passthrough = c.hello.sent && c.route.TLS == nil
 	s.Router = c.route.Router
 	s.Unlogged, s.Uncounted = c.route.Unlogged, c.route.Uncounted
+	switch {
+	case c.postgres:
+		s.Begin = c.beginPostgres
+	case c.mysql > 0:
+		s.mysql = &mysqlLogin{}
+		s.mysql.client.Sequence = c.mysql
+		s.Begin = s.mysql.begin
+	}
 	s.tally.start(s.Start)
 	return s
 }
@@ -61,7 +70,11 @@ func (s *stream) serve() {
 	s.Fail(s.pass(ctx))
 	s.server.streams.Remove(s.ticket)
 	cancel()
-	if s.Failed {
+	switch {
+	case !s.Failed:
+	case s.mysql != nil && s.mysql.farewell(s):
+		s.conn.Linger()
+	default:
 		s.conn.Abort()
 	}
 	s.conn.Close()
@@ -94,6 +107,11 @@ func (s *stream) connect(ctx context.Context) error {
 	if s.choice.route.TLS != nil {
 		if err := s.handshake(ctx); err != nil {
 			return s.reason(exchange.BadRequest.With(err))
+		}
+	}
+	if s.mysql != nil {
+		if err := s.mysql.read(s); err != nil {
+			return s.reason(err)
 		}
 	}
 	began := clock.Now()
@@ -144,6 +162,26 @@ func (s *stream) attach(c net.Conn) bool {
 	defer s.mu.Unlock()
 	s.sides[1] = c
 	return s.stopped == nil
+}
+
+// within bounds what is read and written on both sides to d from now; zero takes the bound away. The error is
+// why the stream was cut, if it was.
+func (s *stream) within(d time.Duration) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopped != nil {
+		return s.stopped
+	}
+	var until time.Time
+	if d > 0 {
+		until = time.Now().Add(d)
+	}
+	for _, c := range s.sides {
+		if c != nil {
+			c.SetDeadline(until)
+		}
+	}
+	return nil
 }
 
 // cut ends the stream, from any goroutine. The first reason stands.

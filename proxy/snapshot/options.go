@@ -78,6 +78,7 @@ type point struct {
 	records     static.Observability
 	tls         *dynamic.RouterTLS // of routers that do not say; nil for none
 	acmeBypass  bool               // routers answer challenges
+	startTLS    string             // the protocol, of TCP routers alone, in which TLS begins later; empty: none
 }
 
 // teapot is noop@internal.
@@ -124,7 +125,7 @@ func NewBuilder(o Options) (*Builder, Report) {
 	return b, report
 }
 
-// addPoints numbers the entry points that speak HTTP and finds the default ones.
+// addPoints numbers the entry points for TCP and finds the default ones.
 func (b *Builder) addPoints(all map[string]*static.EntryPoint) {
 	asDefault := false
 	for _, name := range slices.Sorted(maps.Keys(all)) {
@@ -135,11 +136,15 @@ func (b *Builder) addPoints(all map[string]*static.EntryPoint) {
 		}
 		b.pointIndex[name] = len(b.points)
 		b.bonds = append(b.bonds, newBonds(name))
-		b.points = append(b.points, point{name, e.HTTP.Middlewares, e.Observability, e.HTTP.TLS, e.AllowACMEByPass})
+		p := point{name, e.HTTP.Middlewares, e.Observability, e.HTTP.TLS, e.AllowACMEByPass, ""}
+		if e.StartTLS != nil {
+			p.startTLS = e.StartTLS.Protocol
+		}
+		b.points = append(b.points, p)
 		asDefault = asDefault || e.AsDefault
 	}
 	for i, p := range b.points {
-		if all[p.name].AsDefault || !asDefault && p.name != "traefik" {
+		if all[p.name].AsDefault || !asDefault && p.name != "traefik" && p.startTLS == "" {
 			b.defaults = append(b.defaults, i)
 		}
 	}

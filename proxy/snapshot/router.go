@@ -45,7 +45,7 @@ func (b *Builder) router(n *node, config *dynamic.Router, was *router) *router {
 	} else {
 		r.rule, r.ruleErr = route.Parse(config.Rule)
 	}
-	points := b.pointsOf(config.EntryPoints, state)
+	points := b.pointsOf(config.EntryPoints, state, true)
 	unservable := unservable(config, r.ruleErr)
 	for _, err := range unservable {
 		if message := err.Error(); !slices.Contains(state.Errors, message) { // the provider may have said so
@@ -126,8 +126,8 @@ func unservable(config *dynamic.Router, ruleErr error) (errs []error) {
 	return errs
 }
 
-// pointsOf gives the numbers of the entry points that a router is on.
-func (b *Builder) pointsOf(names []string, state *State) []int {
+// pointsOf gives the numbers of the entry points that a router, of HTTP or else of TCP, is on.
+func (b *Builder) pointsOf(names []string, state *State, http bool) []int {
 	if len(names) == 0 {
 		if len(b.defaults) == 0 {
 			state.Add("no entry point is a default one: name some in entryPoints", true)
@@ -142,6 +142,8 @@ func (b *Builder) pointsOf(names []string, state *State) []int {
 			state.Add(fmt.Sprintf("entry point %s is for UDP", name), false)
 		case !ok:
 			state.Add(fmt.Sprintf("entry point %s does not exist", name), false)
+		case http && b.points[i].startTLS != "":
+			state.Add(fmt.Sprintf("entry point %s speaks %s (startTLS) and not HTTP", name, b.points[i].startTLS), false)
 		case !slices.Contains(points, i):
 			points = append(points, i)
 		}

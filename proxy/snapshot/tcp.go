@@ -23,7 +23,7 @@ func (b *Builder) tcpRouter(n *node, config *dynamic.TCPRouter, was *router) *ro
 	} else {
 		r.rule, r.ruleErr = route.ParseTCP(config.Rule)
 	}
-	points := b.pointsOf(config.EntryPoints, state)
+	points := b.pointsOf(config.EntryPoints, state, false)
 	n.shown.priority = config.Priority
 	if r.ruleErr == nil {
 		if config.Priority == 0 {
@@ -54,17 +54,34 @@ func (b *Builder) tcpRouter(n *node, config *dynamic.TCPRouter, was *router) *ro
 	if config.TLS != nil {
 		table = tcpTLSTable
 	}
+	var impossible []error
 	for _, at := range points {
 		n.shown.using = append(n.shown.using, b.points[at].name)
 		here := *way
+		if err := impassable(config, &b.points[at]); err != nil {
+			impossible = append(impossible, err)
+			here.Err = exchange.Internal.With(err)
+		}
 		here.Unlogged, here.Uncounted = !b.points[at].records.AccessLogs, !b.points[at].records.Metrics
 		r.tables = append(r.tables, tablesOf*at+table)
 		r.entries = append(r.entries, route.Entry{
 			Name: n.name, Rule: r.rule, Priority: min(config.Priority, maxPriority), Rank: b.rank(n.provider()), Handler: &here,
 		})
 	}
-	r.sound = len(points) > 0 && way.Err == nil
+	for _, err := range impossible {
+		state.Add(err.Error(), len(impossible) == len(points))
+	}
+	r.sound = len(points) > 0 && way.Err == nil && len(impossible) == 0
 	return r
+}
+
+// impassable tells why a router cannot pass TLS through at an entry point.
+func impassable(config *dynamic.TCPRouter, at *point) error {
+	if at.startTLS == "" || config.TLS == nil || !config.TLS.Passthrough {
+		return nil
+	}
+	return fmt.Errorf("tls.passthrough cannot be had on entry point %s, which speaks %s (startTLS): there the server speaks before TLS begins, "+
+		"so that it cannot be chosen by a name that comes in TLS; let TLS be terminated, or give the service an entry point of its own without startTLS and a router with HostSNI(`*`) and without tls", at.name, at.startTLS)
 }
 
 // tcpUnservable tells why no connection can be known to be meant for a router.

@@ -139,6 +139,8 @@ func parseEntryPoints(text string) map[string]*static.EntryPoint {
 				e.AsDefault = true
 			case "tls":
 				e.HTTP.TLS = &static.TLS{}
+			case "mysql":
+				e.StartTLS = &static.StartTLS{Protocol: "mysql"}
 			case "udp":
 				e.Address = ":80/udp"
 			default:

@@ -21,6 +21,10 @@ type Hello struct {
 // Handshake is the type of the records that a ClientHello comes in. RFC 8446 §5.1.
 const Handshake = 22
 
+// UnrecognizedName is the alert for a server name that nobody here has, as a record of its own. RFC 8446
+// §6, RFC 6066 §3.
+var UnrecognizedName = []byte{21, 3, 3, 0, 2, 2, 112}
+
 // MaxSize is the largest beginning of a connection that is looked at, in bytes. A client with post-quantum
 // key shares sends some 1.8 KiB.
 const MaxSize = 16 << 10

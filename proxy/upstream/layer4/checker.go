@@ -2,6 +2,7 @@ package layer4
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -108,8 +109,11 @@ func (k *checker) probe(ctx context.Context, l *loadBalancer, m member) error {
 		}
 		address = net.JoinHostPort(host, strconv.Itoa(k.config.Port))
 	}
-	c, err := l.dialer.dial(ctx, l.network, address, m.tls, &exchange.Conn{}) // a PROXY header then names nobody
+	c, err := l.dialer.dial(ctx, l.network, address, m.tls, &exchange.Stream{Conn: &exchange.Conn{}}) // a PROXY header then names nobody
 	if err != nil {
+		if k.config.Send == "" && k.config.Expect == "" && greetsFirst(err) {
+			return nil
+		}
 		return err
 	}
 	defer c.Close()
@@ -132,4 +136,11 @@ func (k *checker) probe(ctx context.Context, l *loadBalancer, m member) error {
 		return fmt.Errorf("the server said %.64q", answer)
 	}
 	return nil
+}
+
+// greetsFirst reports whether a handshake of TLS failed because the server greeted as one of MySQL does, where
+// TLS begins later: its fourth byte is the number of the first packet, its fifth the protocol's version.
+func greetsFirst(err error) bool {
+	var record tls.RecordHeaderError
+	return errors.As(err, &record) && record.RecordHeader[3] == 0 && record.RecordHeader[4] == 10
 }

@@ -183,7 +183,7 @@ func (v *view) next(members []member, tried []int) int {
 }
 
 func (l *loadBalancer) connect(ctx context.Context, m member, s *exchange.Stream) (relay.Link, error) {
-	conn, err := l.dialer.dial(ctx, l.network, m.address, m.tls, s.Conn)
+	conn, err := l.dialer.dial(ctx, l.network, m.address, m.tls, s)
 	if err != nil {
 		if ctx.Err() == nil {
 			m.failed()

@@ -15,7 +15,7 @@ import (
 
 // Transport is how servers are connected to. It must not change once it is in use.
 type Transport struct {
-	// DialTimeout bounds making a connection, TLS included. Zero means no limit.
+	// DialTimeout bounds making a connection, TLS and what comes before it included. Zero means no limit.
 	DialTimeout time.Duration
 	// KeepAlive is the time between two keep-alive probes; zero means 15 s, negative none.
 	KeepAlive time.Duration
@@ -46,8 +46,8 @@ func (t *Transport) tlsFor(host string) (*tls.Config, error) {
 	return c, err
 }
 
-// dial connects to a server on behalf of a client, over TLS if secured is set.
-func (t *Transport) dial(ctx context.Context, network, address string, secured *tls.Config, client *exchange.Conn) (net.Conn, error) {
+// dial connects to a server on behalf of a stream, over TLS if secured is set.
+func (t *Transport) dial(ctx context.Context, network, address string, secured *tls.Config, s *exchange.Stream) (net.Conn, error) {
 	if t.DialTimeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, t.DialTimeout)
@@ -59,10 +59,16 @@ func (t *Transport) dial(ctx context.Context, network, address string, secured *
 		return nil, dialKind(err).With(err)
 	}
 	if t.ProxyVersion > 0 {
-		header := listen.AppendProxy(nil, t.ProxyVersion, client.Peer, client.Local)
+		header := listen.AppendProxy(nil, t.ProxyVersion, s.Conn.Peer, s.Conn.Local)
 		if _, err := c.Write(header); err != nil { // a fresh socket takes it without waiting
 			c.Close()
 			return nil, exchange.DialFailed.With(err)
+		}
+	}
+	if s.Begin != nil {
+		if err := begin(ctx, c, s, secured != nil); err != nil {
+			c.Close()
+			return nil, err
 		}
 	}
 	if secured == nil {
@@ -78,6 +84,18 @@ func (t *Transport) dial(ctx context.Context, network, address string, secured *
 	}
 	return secure, nil
 }
+
+// begin has a stream begin on a connection.
+func begin(ctx context.Context, c net.Conn, s *exchange.Stream, secure bool) error {
+	stop := context.AfterFunc(ctx, func() { c.SetDeadline(past) })
+	err := s.Begin(c, secure)
+	if !stop() { // it is over, and the deadline may have been set
+		return exchange.DialTimeout.With(context.Cause(ctx))
+	}
+	return err
+}
+
+var past = time.Unix(1, 0)
 
 func dialKind(err error) exchange.Kind {
 	var timeout net.Error
