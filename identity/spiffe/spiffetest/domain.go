@@ -45,11 +45,16 @@ func (d *Domain) Bundle() *x509bundle.Bundle {
 	return x509bundle.FromX509Authorities(spiffeid.RequireTrustDomainFromString(d.Name), []*x509.Certificate{d.Authority.Certificate})
 }
 
-// Server is the configuration of a server with an identity, for clients of trust domains alone.
-func Server(id *x509svid.SVID, clients ...*Domain) *tls.Config {
+// Server is the configuration of a server with an identity, for clients of trust domains alone. Domains of
+// one name are one with several authorities.
+func Server(id x509svid.Source, clients ...*Domain) *tls.Config {
 	known := x509bundle.NewSet()
 	for _, d := range clients {
-		known.Add(d.Bundle())
+		bundle := d.Bundle()
+		if before, ok := known.Get(bundle.TrustDomain()); ok {
+			bundle.SetX509Authorities(append(bundle.X509Authorities(), before.X509Authorities()...))
+		}
+		known.Add(bundle)
 	}
 	return tlsconfig.MTLSServerConfig(id, known, tlsconfig.AuthorizeAny())
 }
