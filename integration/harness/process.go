@@ -6,11 +6,12 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"syscall"
 	"testing"
 )
 
-// Process runs a program until the test ends, and returns once it listens on the address. What it said is
+// Process runs a program until the test ends, and returns once it listens on the address, or Unix socket. What it said is
 // shown when the test has failed. environ is added to the test's own.
 func Process(t testing.TB, address string, environ []string, program string, arguments ...string) {
 	t.Helper()
@@ -33,11 +34,15 @@ func Process(t testing.TB, address string, environ []string, program string, arg
 	AwaitListener(t, address)
 }
 
-// AwaitListener waits until somebody accepts connections on an address.
+// AwaitListener waits until somebody accepts connections on an address, or a Unix socket's path.
 func AwaitListener(t testing.TB, address string) {
 	t.Helper()
+	network := "tcp"
+	if filepath.IsAbs(address) {
+		network = "unix"
+	}
 	Eventually(t, "somebody to listen on "+address, func() bool {
-		conn, err := net.Dial("tcp", address)
+		conn, err := net.Dial(network, address)
 		if err == nil {
 			conn.Close()
 		}
