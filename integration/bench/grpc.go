@@ -39,11 +39,9 @@ func frameMessage(message []byte) []byte {
 func (b *bench) measureGRPC() error {
 	return b.withEcho(func(echo int) error {
 		return b.compare("bare", grpcLoads, func(s *settings) {
-			s.GRPC, s.HTTP2 = true, true
+			s.GRPC = true
 			s.Backend, s.BackendPort = fmt.Sprintf("127.0.0.1:%d", echo), echo
-			if ports, err := freePorts(1); err == nil { // else 0, which nobody can listen on
-				s.HTTP2Port = ports[0]
-			}
+			s.speakHTTP2()
 		})
 	})
 }

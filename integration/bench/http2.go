@@ -19,12 +19,15 @@ var http2Loads = []load{
 
 // measureHTTP2 compares plaintext HTTP/2 by prior knowledge.
 func (b *bench) measureHTTP2() error {
-	return b.compare("bare", http2Loads, func(s *settings) {
-		s.HTTP2 = true
-		if ports, err := freePorts(1); err == nil { // else 0, which nobody can listen on
-			s.HTTP2Port = ports[0]
-		}
-	})
+	return b.compare("bare", http2Loads, (*settings).speakHTTP2)
+}
+
+// speakHTTP2 has a product speak HTTP/2 too.
+func (s *settings) speakHTTP2() {
+	s.HTTP2 = true
+	if ports, err := freePorts(1); err == nil { // else 0, which nobody can listen on
+		s.HTTP2Port = ports[0]
+	}
 }
 
 // Lines of h2load's summary.

@@ -4,27 +4,44 @@ package main
 
 import (
 	"fmt"
-	"net"
 	"time"
 )
 
 // memory is the resident memory of one product, in bytes.
 type memory struct {
-	Rest          int64   `json:"rest"` // started, one request answered
-	Load          int64   `json:"load"` // the highest seen under load
-	Connections   int     `json:"connections"`
-	Idle          int64   `json:"idle"`          // with that many idle keep-alive connections
-	PerConnection float64 `json:"perConnection"` // the slope of the second half of the connections
+	Rest        int64 `json:"rest"` // started, one request answered
+	Load        int64 `json:"load"` // the highest seen under load
+	Connections int   `json:"connections"`
+	Idle        int64 `json:"idle"` // with that many idle keep-alive connections
+	// PerConnection is the slope of the second half of the connections; PerTLS and PerHTTP2 are that of
+	// connections of TLS, and of HTTP/2 in plaintext.
+	PerConnection float64 `json:"perConnection"`
+	PerTLS        float64 `json:"perTLS"`
+	PerHTTP2      float64 `json:"perHTTP2"`
 }
 
 // settleTime lets a proxy give back what it holds no longer before its memory is read.
 const settleTime = 5 * time.Second
 
-// measureIdle starts each product afresh, twice, so that nothing an earlier load left behind hides growth.
+// measureIdle starts each product afresh, again and again, so that nothing an earlier load left behind hides
+// growth.
 func (b *bench) measureIdle() error {
+	chain, key, err := newCertificate()
+	if err != nil {
+		return err
+	}
 	for _, p := range b.products {
 		m := memory{Connections: b.idle}
-		err := b.measureIdleConnections(p, &m)
+		few := memory{Connections: b.idle * 2 / 5} // handshakes take long
+		err := b.measureIdleConnections(p, &m, nil, openIdle)
+		if err == nil {
+			err = b.measureIdleConnections(p, &few, func(s *settings) { s.secure(chain, key) }, openIdle)
+			m.PerTLS = few.PerConnection
+		}
+		if err == nil {
+			err = b.measureIdleConnections(p, &few, (*settings).speakHTTP2, openIdleHTTP2)
+			m.PerHTTP2 = few.PerConnection
+		}
 		if err == nil {
 			err = b.measurePeak(p, &m)
 		}
@@ -36,9 +53,9 @@ func (b *bench) measureIdle() error {
 	return nil
 }
 
-// measureIdleConnections fills in all of m but its Load.
-func (b *bench) measureIdleConnections(p product, m *memory) error {
-	i, err := b.start(p, nil)
+// measureIdleConnections fills in m's Rest, Idle and PerConnection, with connections that open makes.
+func (b *bench) measureIdleConnections(p product, m *memory, change func(*settings), open func(*instance, int) (idler, error)) error {
+	i, err := b.start(p, change)
 	if err != nil {
 		return err
 	}
@@ -47,16 +64,16 @@ func (b *bench) measureIdleConnections(p product, m *memory) error {
 	if m.Rest, err = i.memory(); err != nil {
 		return err
 	}
-	var conns []net.Conn
+	var conns []idler
 	defer func() {
 		for _, conn := range conns {
 			conn.Close()
 		}
 	}()
 	var half int64
-	for _, want := range []int{b.idle / 2, b.idle} {
+	for _, want := range []int{m.Connections / 2, m.Connections} {
 		for len(conns) < want {
-			conn, err := openIdle(i.Port, len(conns))
+			conn, err := open(i, len(conns))
 			if err != nil {
 				return fmt.Errorf("idle connection %d: %w", len(conns)+1, err)
 			}
@@ -68,9 +85,9 @@ func (b *bench) measureIdleConnections(p product, m *memory) error {
 			return err
 		}
 	}
-	m.PerConnection = float64(m.Idle-half) / float64(b.idle-b.idle/2)
-	for _, conn := range []net.Conn{conns[0], conns[len(conns)-1]} {
-		if err := ask(conn); err != nil {
+	m.PerConnection = float64(m.Idle-half) / float64(m.Connections-m.Connections/2)
+	for _, conn := range []idler{conns[0], conns[len(conns)-1]} {
+		if err := conn.ask(); err != nil {
 			return fmt.Errorf("a connection did not survive being idle: %w", err)
 		}
 	}
@@ -101,28 +118,4 @@ func (b *bench) measurePeak(p product, m *memory) error {
 			m.Load = max(m.Load, now)
 		}
 	}
-}
-
-// openIdle opens a connection and has one request answered on it. The source addresses change, as a proxy
-// may limit connections per client and a pair of addresses has only so many ports.
-func openIdle(port, n int) (net.Conn, error) {
-	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 1, byte(1+n%50))}, Timeout: 5 * time.Second, KeepAlive: -1}
-	conn, err := dialer.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-	if err != nil {
-		return nil, err
-	}
-	if err := ask(conn); err != nil {
-		conn.Close()
-		return nil, err
-	}
-	return conn, nil
-}
-
-// ask has one request answered on conn.
-func ask(conn net.Conn) error {
-	conn.SetDeadline(time.Now().Add(5 * time.Second))
-	if _, err := fmt.Fprintf(conn, "GET /api/128 HTTP/1.1\r\nHost: %s\r\n\r\n", host); err != nil {
-		return err
-	}
-	return readAnswer(conn)
 }

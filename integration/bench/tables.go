@@ -106,8 +106,12 @@ func (r *report) memoryTable(out *strings.Builder) {
 	row(out, "under load, c=256", present, func(p string) string { return megabytes(r.Memory[p].Load) })
 	row(out, fmt.Sprintf("%d idle connections", r.Memory[present[0]].Connections), present,
 		func(p string) string { return megabytes(r.Memory[p].Idle) })
-	row(out, "each idle connection", present,
-		func(p string) string { return fmt.Sprintf("%.2f KiB", r.Memory[p].PerConnection/1024) })
+	each := func(of func(memory) float64) func(string) string {
+		return func(p string) string { return fmt.Sprintf("%.2f KiB", of(r.Memory[p])/1024) }
+	}
+	row(out, "each idle connection", present, each(func(m memory) float64 { return m.PerConnection }))
+	row(out, "each idle connection of TLS", present, each(func(m memory) float64 { return m.PerTLS }))
+	row(out, "each idle connection of HTTP/2", present, each(func(m memory) float64 { return m.PerHTTP2 }))
 }
 
 func (r *report) syscallTable(out *strings.Builder) {
