@@ -43,7 +43,7 @@ race: ## Unit tests under the race detector; RACE=./proxy/... narrows it
 	@integration/tools/need gcc
 	CGO_ENABLED=1 go test -race $$(go list $(RACE) | grep -v '/integration$$')
 
-fuzz: ## Run every fuzz target for FUZZTIME (60s) each, or all for FUZZBUDGET (720s) together
+fuzz: ## Run every fuzz target for FUZZTIME (60s) each, or all for FUZZBUDGET (720s) together; ONLY=regexp narrows it
 	@integration/tools/fuzz-all $(if $(FUZZBUDGET),-total $(FUZZBUDGET),$(FUZZTIME))
 
 corpus: ## Keep a small selection of what fuzzing has found in testdata/fuzz
