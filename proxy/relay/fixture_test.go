@@ -48,6 +48,7 @@ type backend struct {
 	address string
 	delay   time.Duration
 	err     error
+	tls     *tls.Config // to speak TLS to it
 }
 
 func (b *backend) Connect(ctx context.Context, s *exchange.Stream) (relay.Link, error) {
@@ -61,10 +62,18 @@ func (b *backend) Connect(ctx context.Context, s *exchange.Stream) (relay.Link, 
 		return relay.Link{}, exchange.DialFailed.With(err)
 	}
 	if s.Begin != nil {
-		if err := s.Begin(c, false); err != nil {
+		if err := s.Begin(c, b.tls != nil); err != nil {
 			c.Close()
 			return relay.Link{}, err
 		}
+	}
+	if b.tls != nil {
+		secure := tls.Client(c, b.tls)
+		if err := secure.HandshakeContext(ctx); err != nil {
+			c.Close()
+			return relay.Link{}, exchange.UpstreamTLS.With(err)
+		}
+		c = secure
 	}
 	delay := b.delay
 	if delay == 0 {
@@ -156,6 +165,9 @@ func (e *edge) accept() {
 			conn := listen.NewConn(c, nil)
 			info := &exchange.Conn{EntryPoint: "test", Peer: listen.AddrPort(c.RemoteAddr()), Local: listen.AddrPort(c.LocalAddr())}
 			choice := e.Accepted(info)
+			if greeting := e.Greeting(); greeting != nil {
+				conn.Write(greeting)
+			}
 			if choice == nil {
 				if choice, err = e.Greeted(conn, info); choice == nil {
 					if err == nil {

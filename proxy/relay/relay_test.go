@@ -262,7 +262,7 @@ func (c *trickle) Write(p []byte) (n int, err error) {
 // A Postgres client asks for TLS before TLS begins; so does whoever speaks to the server for it.
 func TestPostgres(t *testing.T) {
 	request := []byte{0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f}
-	asked := make(chan []byte, 1)
+	asked := make(chan []byte, 2)
 	var answer atomic.Int32
 	answer.Store('S')
 	database := serve(t, func(c *net.TCPConn) {
@@ -281,6 +281,7 @@ func TestPostgres(t *testing.T) {
 	e := newEdge(t, &routes{secure: map[string]*relay.Route{
 		"pass.example": {Service: &backend{address: database}},
 		"term.example": {Service: &backend{address: serve(t, echo)}, TLS: terminating()},
+		"both.example": {Service: &backend{address: database, tls: &tls.Config{InsecureSkipVerify: true}}, TLS: terminating()},
 	}})
 	session := func(name string) (string, error) {
 		raw := e.dial(t)
@@ -299,7 +300,7 @@ func TestPostgres(t *testing.T) {
 		got, err := io.ReadAll(c)
 		return string(got), err
 	}
-	for _, name := range []string{"pass.example", "term.example"} {
+	for _, name := range []string{"pass.example", "term.example", "both.example"} {
 		if got, err := session(name); err != nil || got != "startup" {
 			t.Errorf("%s: %q, %v", name, got, err)
 		}
@@ -307,8 +308,10 @@ func TestPostgres(t *testing.T) {
 			t.Errorf("%s: %s", name, how)
 		}
 	}
-	if got := <-asked; !bytes.Equal(got, request) {
-		t.Errorf("the server was asked %x", got)
+	for range 2 {
+		if got := <-asked; !bytes.Equal(got, request) {
+			t.Errorf("the server was asked %x", got)
+		}
 	}
 	if _, err := session("unknown.example"); err == nil {
 		t.Error("a name without a router was served")

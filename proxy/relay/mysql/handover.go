@@ -31,6 +31,7 @@ type Handover struct {
 	scramble []byte // for that
 	awaited  bool   // the client's next packet is its password
 	password []byte // to be encrypted once the server's key is here
+	asked    bool   // the client has the last word of the server, and is to answer if anybody is
 
 	fromClient, fromServer chan turn
 	reading                [2]bool // whether a read of each is under way
@@ -119,7 +120,7 @@ func (h *Handover) pass() (answer []byte, err error) {
 			h.reading[0] = false
 			p, err := h.Client.take(t.p, t.err)
 			if err != nil {
-				return nil, ofClient(err)
+				return nil, h.late(err, true)
 			}
 			h.passed(true, p)
 			if err := h.ofClient(p); err != nil {
@@ -129,7 +130,7 @@ func (h *Handover) pass() (answer []byte, err error) {
 			h.reading[1] = false
 			p, err := h.Server.take(t.p, t.err)
 			if err != nil {
-				return nil, ofServer(err)
+				return nil, h.late(err, false)
 			}
 			if len(p) > 0 && (p[0] == okPacket || p[0] == errorPacket) {
 				return p, h.quiet()
@@ -139,6 +140,15 @@ func (h *Handover) pass() (answer []byte, err error) {
 			}
 		}
 	}
+}
+
+// late is the error of a side. Both have the same time: when it is over, the one is to blame that was waited
+// for.
+func (h *Handover) late(err error, client bool) error {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		client = h.asked
+	}
+	return &Fault{client, err}
 }
 
 // ask has a side's next packet read, unless that is under way.
@@ -203,11 +213,13 @@ func (h *Handover) ofServer(p []byte) error {
 	case len(p) == 2 && p[0] == morePacket && p[1] == fullAuthentication && h.plugin == CachingSHA2Password:
 		h.awaited = true
 	}
+	h.asked = true
 	return h.toClient(p)
 }
 
 // ofClient passes a packet of the client on.
 func (h *Handover) ofClient(p []byte) error {
+	h.asked = false
 	if h.awaited {
 		h.awaited = false
 		switch {

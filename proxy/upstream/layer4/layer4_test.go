@@ -252,3 +252,42 @@ func TestOneTriesAgain(t *testing.T) {
 		t.Errorf("%d tries", tries.Load())
 	}
 }
+
+// A server of MySQL speaks before TLS, and is there all the same; one that never speaks TLS is not.
+func TestHealthCheckBeforeTLS(t *testing.T) {
+	mysql, other := server(t, "\x4a\x00\x00\x00\x0a8.0.40\x00", false), server(t, "220 ready\r\n", false)
+	s := balancer(t, NewRegistry(Options{}), LoadBalancer{Servers: []Server{{mysql, true}, {other, true}},
+		HealthCheck: &HealthCheck{Interval: 10 * time.Millisecond, Timeout: time.Second}})
+	for until := time.Now().Add(10 * time.Second); s.Status()[other] != "DOWN"; <-time.After(5 * time.Millisecond) {
+		if time.Now().After(until) {
+			t.Fatalf("the servers are %v", s.Status())
+		}
+	}
+	if state := s.Status()[mysql]; state != "UP" {
+		t.Errorf("the server of MySQL is %s", state)
+	}
+}
+
+// What a stream begins with comes before TLS, and is said again to the server that is tried next.
+func TestBegin(t *testing.T) {
+	s := balancer(t, NewRegistry(Options{}), LoadBalancer{Servers: []Server{{server(t, "no", false), false}, {server(t, "yes", false), false}}})
+	stream, said := newStream(), ""
+	stream.Begin = func(c io.ReadWriter, secure bool) error {
+		answer := make([]byte, 2)
+		if _, err := io.ReadFull(c, answer); err != nil || secure {
+			return exchange.UpstreamReset.With(err)
+		}
+		if said += string(answer); string(answer) == "no" {
+			return exchange.UpstreamProtocol.Withf("it says no")
+		}
+		return nil
+	}
+	if rest, err := reach(t, s, stream); err != nil || rest != "s" || said != "noye" && said != "ye" {
+		t.Errorf("%q after %q, %v", rest, said, err)
+	}
+	silent := balancer(t, NewRegistry(Options{}), LoadBalancer{Transport: &Transport{DialTimeout: 50 * time.Millisecond},
+		Servers: []Server{{server(t, "", true), false}}})
+	if _, err := reach(t, silent, stream); !errors.Is(err, exchange.DialTimeout) {
+		t.Errorf("a server that says nothing: %v", err)
+	}
+}
