@@ -89,6 +89,11 @@ func which(db *sql.DB) (name string, err error) {
 // TLS on both sides, on one, or on none.
 func TestMySQLExample(t *testing.T) {
 	g, ca := mysqlGateway(t)
+	t.Run("Go's driver", func(t *testing.T) { mysqlByDriver(t, g, ca) })
+	t.Run("MariaDB's client", func(t *testing.T) { mysqlByClient(t, g, ca) })
+}
+
+func mysqlByDriver(t *testing.T, g *harness.Gateway, ca *harness.Authority) {
 	for _, user := range []struct{ name, password string }{{"jane", "secret"}, {"ed", "secret"}, {"nobody", ""}} {
 		for server, want := range map[string]string{"shop.db.example.com": "shop", "other.example.com": "shop", "stock.db.example.com": "stock", "": "shop"} {
 			if got, err := which(openMySQL(t, g, ca, server, user.name, user.password)); err != nil || got != want {
@@ -153,9 +158,8 @@ func TestMySQLExample(t *testing.T) {
 	}
 }
 
-// The client of MariaDB, which names no server, is understood too.
-func TestMySQLClientOfMariaDB(t *testing.T) {
-	g, ca := mysqlGateway(t)
+// mysqlByClient has the client of MariaDB, which names no server, do what it does of its own.
+func mysqlByClient(t *testing.T, g *harness.Gateway, ca *harness.Authority) {
 	_, port, _ := strings.Cut(g.Web, ":")
 	authority := filepath.Join(t.TempDir(), "ca.pem")
 	if err := os.WriteFile(authority, []byte(ca.PEM), 0o600); err != nil {

@@ -13,6 +13,9 @@
 //     name, then TCP with HostSNI(`*`).
 //  4. Anything else is a router's without TLS, or else HTTP.
 //
+// In MySQL the server speaks first, and TLS begins later. A Server of MySQL greets its clients itself, takes
+// them all, and has each log in to its server (package mysql) before its bytes are passed on.
+//
 // # How bytes pass
 //
 // A stream has one goroutine for each direction. Between two plaintext sockets on Linux they hold no
