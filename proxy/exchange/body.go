@@ -28,6 +28,19 @@ type Waiter interface {
 	Waits() bool
 }
 
+// Ender is implemented by bodies that can tell when they have come to the end, trailers included. What
+// Next returned may then leave with what follows.
+type Ender interface {
+	// Ended reports whether Next will not wait again.
+	Ended() bool
+}
+
+// EndedOf reports whether b, which is not nil, is known to have come to the end.
+func EndedOf(b Body) bool {
+	e, ok := b.(Ender)
+	return ok && e.Ended()
+}
+
 // WholeOf returns all of b's content when it is in memory already; a nil body has none.
 func WholeOf(b Body) ([]byte, bool) {
 	if b == nil {

@@ -69,6 +69,44 @@ func TestServerStreamsResponses(t *testing.T) {
 	}
 }
 
+// noted is a body that notes how often the connection was written to before each Next.
+type noted struct {
+	*fed
+	ended bool
+	c     *downConn
+	wrote []uint32
+}
+
+func (b *noted) Ended() bool { return b.ended }
+
+func (b *noted) Next() ([]byte, error) {
+	b.c.mu.Lock()
+	b.wrote = append(b.wrote, b.c.wrote)
+	b.c.mu.Unlock()
+	return b.fed.Next()
+}
+
+// A response that is all there leaves with its trailer; of any other, what is there leaves at once.
+func TestServerSendsEndsTogether(t *testing.T) {
+	for _, ended := range []bool{true, false} {
+		body := &noted{fed: newFed(), ended: ended}
+		body.parts <- "a"
+		close(body.parts)
+		r := newRig(t, func(x *exchange.Exchange) error {
+			body.c = x.Informer.(*downStream).c
+			x.Response.Status, x.Response.Body, x.Response.Length = 200, body, -1
+			x.Response.Trailer.Set(aTrailer, "1")
+			return nil
+		})
+		p := r.greet()
+		p.send(p.request(1, "GET", true)).want("HEADERS 1 :status=200", `DATA 1 "a"`, "HEADERS 1 x-sum=1 end")
+		await(t, "it is recorded", func() bool { return len(r.records()) == 1 })
+		if together := body.wrote[0] == body.wrote[1]; together != ended {
+			t.Errorf("ended %v: before each part there had been %d writes", ended, body.wrote)
+		}
+	}
+}
+
 func TestServerHeads(t *testing.T) {
 	r := newRig(t, func(x *exchange.Exchange) error {
 		h := &x.Response.Header

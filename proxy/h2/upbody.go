@@ -95,6 +95,9 @@ func (k *call) Waits() bool {
 	return len(k.chunks) == 0 && !k.ended && k.err == nil
 }
 
+// Ended is exchange.Ender.
+func (k *call) Ended() bool { return k.over && k.err == nil }
+
 // Next is exchange.Body.
 func (k *call) Next() ([]byte, error) {
 	if k.last != nil {
