@@ -17,13 +17,9 @@ func (e *Encoder) add(dst []byte, index int, name, value string) []byte {
 	if 4*(len(name)+len(value)+fields.Overhead) > e.table.max { // one such would push out too much
 		return appendLiteral(dst, 0, 4, index, name, value)
 	}
-	if e.recent == nil {
-		e.recent = new([recentFields]recent)
-	}
 	hash := hashOf(index, name, value)
-	r := &e.recent[hash%recentFields]
-	if r.hash != hash {
-		*r = recent{hash: hash}
+	r, seen := e.lately(hash)
+	if !seen {
 		return appendLiteral(dst, 0, 4, index, name, value)
 	}
 	if n := int(e.inserted - r.number); r.number != 0 && n < e.table.count {
@@ -42,6 +38,27 @@ func (e *Encoder) add(dst []byte, index int, name, value string) []byte {
 		return huffman.Append(appendInt(dst, 0x80, 7, n), value)
 	}
 	return append(appendInt(dst, 0, 7, len(value)), value...)
+}
+
+// lately returns what is known of the field with a hash, and whether that is anything but that it came now.
+func (e *Encoder) lately(hash uint32) (*recent, bool) {
+	if e.recent == nil {
+		e.recent = new([recentSets][recentWays]recent)
+	}
+	set := &e.recent[hash%recentSets]
+	if set[0].hash == hash {
+		return &set[0], true
+	}
+	for i := 1; i < recentWays; i++ {
+		if r := set[i]; r.hash == hash {
+			copy(set[1:], set[:i])
+			set[0] = r
+			return &set[0], true
+		}
+	}
+	copy(set[1:], set[:])
+	set[0] = recent{hash: hash}
+	return &set[0], false
 }
 
 // named reports whether entry's name is the one at index, or name in any case.

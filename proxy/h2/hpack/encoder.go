@@ -15,11 +15,11 @@ import (
 // else puts it into one. RFC 7541 §7.1.
 type Encoder struct {
 	table    table
-	limit    int                   // what we use of what the peer allows
-	resized  bool                  // the peer is to be told the table's size
-	smallest int                   // the table's size was, since it was told
-	inserted uint32                // entries so far
-	recent   *[recentFields]recent // nil before the first, and after Rest
+	limit    int                             // what we use of what the peer allows
+	resized  bool                            // the peer is to be told the table's size
+	smallest int                             // the table's size was, since it was told
+	inserted uint32                          // entries so far
+	recent   *[recentSets][recentWays]recent // nil before the first, and after Rest
 }
 
 // recent is a field that was sent not long ago.
@@ -29,7 +29,12 @@ type recent struct {
 	number uint32
 }
 
-const recentFields = 64
+// A field's hash says which set it is in. A set has what came last in front: as many fields as it has
+// places do not keep each other out, nor one that is new each time the others.
+const (
+	recentSets = 16
+	recentWays = 4
+)
 
 var seed = maphash.MakeSeed()
 

@@ -157,6 +157,28 @@ func TestEncoderAgainstReference(t *testing.T) {
 	}
 }
 
+// TestRecentFieldsShareSets: as many fields as a set has places are remembered, whatever comes once between.
+func TestRecentFieldsShareSets(t *testing.T) {
+	e := NewEncoder(DefaultTableSize)
+	same := func(n int) uint32 { return uint32(7 + n*recentSets) }
+	for round := range 5 {
+		for n := range recentWays - 1 {
+			if r, seen := e.lately(same(n)); seen != (round > 0) || r.hash != same(n) {
+				t.Errorf("round %d: field %d was seen: %v", round, n, seen)
+			}
+		}
+		if _, seen := e.lately(same(100 + round)); seen {
+			t.Errorf("round %d: what is new was seen", round)
+		}
+	}
+	if _, seen := e.lately(same(0)); !seen {
+		t.Error("a field was forgotten")
+	}
+	if _, seen := e.lately(same(100)); seen {
+		t.Error("what came once and long ago was remembered")
+	}
+}
+
 // FuzzDecoder: the reference agrees on every block, and on the next, but for what it lets pass.
 func FuzzDecoder(f *testing.F) {
 	var buf bytes.Buffer
