@@ -346,8 +346,8 @@ func (c *downConn) end() {
 		c.quiet.Wait()
 	}
 	c.mu.Unlock()
+	c.done() // before whoever waits for the last connection may go on
 	c.srv.active.Add(-1)
-	c.done()
 }
 
 // giveUp cancels all streams. With the lock.
