@@ -14,6 +14,7 @@ type Rule struct {
 	hosts    []string
 	priority int
 	catchAll bool
+	others   bool // it asks for more than hosts
 	warnings []string
 }
 
@@ -92,6 +93,7 @@ func (r *Rule) atom(g *grammar, n *node, not bool) (expr, error) {
 		}
 		return expr{form: always}, nil
 	}
+	r.others = r.others || not || a.kind != hostRegexp && a.dimension() != byHost
 	if !not && a.dimension() == byHost {
 		r.host(n.args[0], a.kind)
 	}
@@ -123,6 +125,16 @@ func (r *Rule) CatchAll() bool { return r.catchAll }
 // rule, each once; negated ones are not among them. They are the domains that a router's certificate is for. Do
 // not change it.
 func (r *Rule) Hosts() []string { return r.hosts }
+
+// OnlyHosts reports whether the rule asks for nothing but hosts, by name or by regular expression.
+func (r *Rule) OnlyHosts() bool { return !r.others }
+
+// TakesHost reports whether the rule, of TCP, takes a stream for a server name of which nothing else is known.
+func (r *Rule) TakesHost(name string) bool {
+	v := view{stream: &Stream{ServerName: name}, fullHost: []byte(name)}
+	v.host = v.fullHost
+	return r.root.match(&v)
+}
 
 // Confined reports whether whatever the rule matches asks for one of Hosts.
 func (r *Rule) Confined() bool {

@@ -29,6 +29,7 @@ type Builder struct {
 	faulty  map[*node]struct{} // those with something wrong
 	kept    map[*node]struct{} // those whose last good version is in force
 	bonds   []*bonds           // by entry point
+	ties    []ties             // of TCP, by entry point
 	// certificates are the configured ones by qualified name, configured all that is said of them.
 	certificates map[string]*identity.Certificate
 	configured   *identity.Configured
@@ -81,6 +82,7 @@ func (b *Builder) apply(provider string, changed []*node) (*Snapshot, Report) {
 		}
 	}
 	b.settle()
+	b.settleTCP()
 	b.settleUDP()
 	if b.showing[aCertificate] || b.showing[aTLSStore] {
 		b.collectCertificates()

@@ -25,6 +25,7 @@ type router struct {
 	tables  []int         // the numbers of the tables that it is in, one for each point
 	entries []route.Entry // its place in each of these tables, until it is there
 	bound   []binding     // what it asks of TLS
+	claim   *streamClaim  // what one of TCP does
 	sound   bool          // it serves all requests it is meant for
 }
 

@@ -54,10 +54,16 @@ func (b *Builder) tcpRouter(n *node, config *dynamic.TCPRouter, was *router) *ro
 	if config.TLS != nil {
 		table = tcpTLSTable
 	}
+	if n.unreadable() == nil {
+		r.claim = b.claimOf(n, config, r.rule)
+	}
 	var impossible []error
 	for _, at := range points {
 		n.shown.using = append(n.shown.using, b.points[at].name)
 		here := *way
+		if text := b.torn(n, r, at); text != "" {
+			here.Err = exchange.Internal.With(fmt.Errorf("router %s: %s", n.name, text))
+		}
 		if err := impassable(config, &b.points[at]); err != nil {
 			impossible = append(impossible, err)
 			here.Err = exchange.Internal.With(err)

@@ -8,6 +8,7 @@ import (
 	"github.com/pergola-mesh/pergola/proxy/exchange"
 	"github.com/pergola-mesh/pergola/proxy/relay"
 	"github.com/pergola-mesh/pergola/proxy/relay/hello"
+	"golang.org/x/tools/txtar"
 )
 
 // named gives routers of TCP scopes with their names.
@@ -79,5 +80,32 @@ tcp:
 	load("tcp:\n  routers:\n    rest: {rule: HostSNI(~*~), service: s, tls: {passthrough: true}}")
 	if got := take("other.example"); got != "rest@file" {
 		t.Errorf("the rest goes to %s", got)
+	}
+}
+
+// A connection for a name over whose options nothing but chance would decide is ended, whichever router has it;
+// where something decides, the router that takes it serves.
+func TestTiesServeNobody(t *testing.T) {
+	archive, err := txtar.ParseFile("testdata/tls_ties.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := newFixture(t, func(o *Options) { o.Streams = named{} })
+	f.load(t, string(archive.Files[1].Data))
+	client := &exchange.Conn{Peer: netip.MustParseAddrPort("192.0.2.1:1")}
+	for name, want := range map[string]string{
+		"a.example": "refused", "b.wild": "refused", "other.wild": "refused", "d.regexp": "refused",
+		"e.example": "priority2@file", "g.example": "agree1@file", "f.example": "alpn1@file", "x.c.deep": "deep1@file", "site.example": "HTTP",
+		"b.c.deep": "deep1@file",
+	} {
+		got := "HTTP"
+		if r := f.live.Routes("web")().Secure(client, &hello.Hello{ServerName: name, Protocols: []string{"x"}}, false); r != nil {
+			if got = r.Router.Name(); r.Err != nil {
+				got = "refused"
+			}
+		}
+		if got != want {
+			t.Errorf("%s: %s, want %s", name, got, want)
+		}
 	}
 }
