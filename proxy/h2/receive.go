@@ -163,6 +163,7 @@ func (c *downConn) settings(f *frame.Frame) *frame.Error {
 		return ruleFlood
 	}
 	if f.IsAck() {
+		c.unacked = 0
 		return nil
 	}
 	window := c.peerWindow

@@ -15,6 +15,7 @@ var (
 	ruleIdle       = breach(frame.ProtocolError, "stream_idle")
 	ruleSlowBody   = breach(frame.EnhanceYourCalm, "body_timeout")
 	ruleSlowHead   = breach(frame.EnhanceYourCalm, "header_timeout")
+	ruleUnacked    = breach(frame.SettingsTimeout, "settings_timeout")
 	ruleStalled    = breach(frame.EnhanceYourCalm, "write_timeout")
 	ruleStreamEven = breach(frame.ProtocolError, "stream_even")
 	ruleStreamOld  = breach(frame.ProtocolError, "stream_reused") // lower than one before

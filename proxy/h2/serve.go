@@ -61,6 +61,7 @@ type downConn struct {
 	failed     *frame.Error
 	quiet      sync.Cond    // of over: working or flushing has changed
 	partial    int64        // since when the client has owed the rest of something; 0 when it owes nothing
+	unacked    int64        // since when the client has not acknowledged our SETTINGS; 0 when it has
 	breach     *frame.Error // what it will have broken if it goes on owing it
 	since      int64        // since when there has been no stream; 0 when that is to be found out
 	leftAt     int64        // since when the client has known that the connection ends

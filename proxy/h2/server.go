@@ -68,7 +68,7 @@ func (s *Server) encoderTable() int { return cmp.Or(s.EncoderTable, hpack.Defaul
 // goroutine. info is the connection's; it must not change any more.
 func (s *Server) Serve(conn *listen.Conn, info *exchange.Conn, done func()) {
 	now := clock.Now()
-	c := &downConn{srv: s, io: conn, info: info, done: done, began: now, since: now, partial: now, breach: ruleSlowHead,
+	c := &downConn{srv: s, io: conn, info: info, done: done, began: now, since: now, unacked: now, partial: now, breach: ruleSlowHead,
 		dec: hpack.NewDecoder(s.decoderTable()), enc: hpack.NewEncoder(s.encoderTable()),
 		recvWindow: connWindow, window: frame.InitialWindow,
 		peerWindow: frame.InitialWindow, peerFrame: frame.MinMaxSize,

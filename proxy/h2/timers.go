@@ -27,6 +27,9 @@ const (
 	// leaveAfter is how long a client that was told to begin nothing new may still do so: what it sent
 	// before it knew is answered.
 	leaveAfter = time.Second
+	// ackWithin is how long a peer may take to acknowledge our SETTINGS: until then it need not keep to
+	// them. RFC 9113 §6.5.3.
+	ackWithin = 10 * time.Second
 )
 
 // tell has the goroutine that reads leave its wait. With the lock.
@@ -65,6 +68,8 @@ func (c *downConn) Sweep(now int64) {
 	case c.flushing && over(c.writing.still(c.wrote, now), t.Write):
 		c.io.InterruptWrite()
 		c.expire(ruleStalled)
+	case c.unacked != 0 && since(c.unacked) > ackWithin:
+		c.expire(ruleUnacked)
 	case c.phase == serving && (s.draining.Load() || over(since(c.began), s.MaxAge)):
 		c.leave()
 		c.kick()
@@ -77,7 +82,7 @@ func (c *downConn) Sweep(now int64) {
 		c.tell(ending)
 	case idle && over(since(c.since), t.Idle):
 		c.tell(ending)
-	case c.phase == serving && idle && since(c.since) > parkAfter && c.io.Fused() && c.partial == 0:
+	case c.phase == serving && idle && since(c.since) > parkAfter && c.io.Fused() && c.partial == 0 && c.unacked == 0:
 		c.tell(parking)
 	}
 	for _, st := range c.streams {

@@ -54,7 +54,7 @@ func TestServerTimeouts(t *testing.T) {
 			func(p *peer) { greetBlind(p) },
 			[]string{"SETTINGS", "WINDOW_UPDATE 0 983041", "SETTINGS ack", "GOAWAY 0 NO_ERROR", "closed"}, ""},
 		"idle and parked": {func(s *Server) { s.Timeouts.Idle = 2500 * time.Millisecond },
-			func(p *peer) { greetBlind(p) },
+			func(p *peer) { greetBlind(p).send(frame.AppendSettingsAck(nil)) },
 			[]string{"SETTINGS", "WINDOW_UPDATE 0 983041", "SETTINGS ack", "GOAWAY 0 NO_ERROR", "closed"}, ""},
 		"old": {func(s *Server) { s.MaxAge = shortly },
 			func(p *peer) { greetBlind(p) },

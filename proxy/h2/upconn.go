@@ -68,6 +68,7 @@ type upConn struct {
 	left       int       // what it may send on the connection
 	blocked    []*call   // wait for window, or for room in out
 	served     int       // answers that came whole
+	unacked    int64     // since when the server has not acknowledged our SETTINGS; 0 when it has
 	pinged     int64     // when, as long as there is no answer; 0 for not
 	since      int64     // since when nothing is under way; 0 while something is
 	writing    stall     // of the sweeper
@@ -91,6 +92,7 @@ func newUpConn(p *Pool, c net.Conn) *upConn {
 	u.out = frame.AppendSettings(u.out, frame.Setting{ID: frame.EnablePush, Value: 0},
 		frame.Setting{ID: frame.MaxHeaderListSize, Value: uint32(fields.ResponseLimits.HeaderBytes)})
 	u.out = frame.AppendWindowUpdate(u.out, 0, upConnWindow-frame.InitialWindow)
+	u.unacked = clock.Now()
 	u.ticket = poolSweeper.Add(u)
 	u.flushing = true
 	go u.flush(false)

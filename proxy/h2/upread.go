@@ -267,6 +267,7 @@ func (u *upConn) rst(f *frame.Frame) *frame.Error {
 // settings takes what the server asks for. RFC 9113 §6.5.2.
 func (u *upConn) settings(f *frame.Frame) *frame.Error {
 	if f.IsAck() {
+		u.unacked = 0
 		return nil
 	}
 	limit := u.limit.Load()

@@ -43,6 +43,10 @@ func (u *upConn) Sweep(now int64) {
 		u.io.InterruptWrite()
 		u.end(exchange.UpstreamTimeout.Withf("the server did not take anything for %v", c.SendTimeout))
 		return
+	case u.unacked != 0 && time.Duration(now-u.unacked) > ackWithin:
+		u.out = frame.AppendGoAway(u.out, 0, frame.SettingsTimeout, ruleUnacked.Rule)
+		u.end(exchange.UpstreamReset.Withf("the server did not acknowledge our SETTINGS within %v", ackWithin))
+		return
 	case u.pinged != 0 && time.Duration(now-max(u.pinged, u.read.Load())) > c.PingTimeout:
 		u.end(exchange.UpstreamReset.Withf("the server did not answer a ping within %v", c.PingTimeout))
 		return
