@@ -20,9 +20,13 @@ type Authority struct {
 	PEM string // its own certificate
 
 	t           testing.TB
+	responder   string // of OCSP; empty for none
 	certificate *x509.Certificate
 	key         *ecdsa.PrivateKey
 }
+
+// life is how long certificates are good for.
+const life = 90 * 24 * time.Hour
 
 // NewAuthority makes an authority of its own.
 func NewAuthority(t testing.TB) *Authority {
@@ -30,7 +34,7 @@ func NewAuthority(t testing.TB) *Authority {
 	a := &Authority{t: t}
 	a.certificate = &x509.Certificate{
 		SerialNumber: serial(), Subject: pkix.Name{CommonName: "Test Authority"}, NotBefore: time.Now().Add(-time.Hour),
-		NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+		NotAfter: time.Now().Add(life), IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
 	}
 	var der []byte
 	der, a.key = a.sign(a.certificate, nil)
@@ -49,8 +53,11 @@ func (a *Authority) Issue(names ...string) (chain, key string, number *big.Int) 
 	a.t.Helper()
 	template := &x509.Certificate{
 		SerialNumber: serial(), Subject: pkix.Name{CommonName: names[0]}, NotBefore: time.Now().Add(-time.Hour),
-		NotAfter: time.Now().Add(time.Hour), KeyUsage: x509.KeyUsageDigitalSignature,
+		NotAfter: time.Now().Add(life), KeyUsage: x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+	}
+	if a.responder != "" {
+		template.OCSPServer = []string{a.responder}
 	}
 	for _, name := range names {
 		if ip := net.ParseIP(name); ip != nil {
