@@ -57,6 +57,35 @@ http:
 entryPoints: {web: {address: ":0"}}
 providers: {consul: {endpoints: ["127.0.0.1:1"]}}
 `, false, []string{"static.yaml", "consul"}},
+		{"a SPIFFE identity from nowhere", `
+-- static.yaml --
+entryPoints: {web: {address: ":0"}}
+providers: {file: {filename: routes.yaml}}
+-- routes.yaml --
+http: {serversTransports: {s: {spiffe: {}}}}
+tcp: {serversTransports: {s: {tls: {spiffe: {ids: ["spiffe://example.org/db"]}}}}}
+`, false, []string{"routes.yaml", "http.serversTransports.s", "tcp.serversTransports.s", "spiffe.workloadAPIAddr", "unix:///run/spire/agent.sock"}},
+		{"SPIFFE without its agent", `
+-- static.yaml --
+entryPoints: {web: {address: ":0"}}
+providers: {file: {filename: routes.yaml}}
+spiffe: {workloadAPIAddr: "unix:///nowhere/agent.sock"}
+serversTransport: {spiffe: {trustDomain: example.org}}
+-- routes.yaml --
+http: {serversTransports: {s: {spiffe: {}}}}
+tcp: {serversTransports: {s: {tls: {spiffe: {ids: ["spiffe://example.org/db"]}}}}}
+`, true, nil},
+		{"SPIFFE ids that are none, and keys that cannot stand beside", `
+-- static.yaml --
+entryPoints: {web: {address: ":0"}}
+providers: {file: {filename: routes.yaml}}
+spiffe: {workloadAPIAddr: "unix:///nowhere/agent.sock"}
+-- routes.yaml --
+http:
+  serversTransports:
+    a: {spiffe: {ids: [db]}}
+    b: {spiffe: {}, insecureSkipVerify: true}
+`, false, []string{"http.serversTransports.a", "ids[0]", "http.serversTransports.b", "beside insecureSkipVerify"}},
 		{"not TOML", `
 -- static.toml --
 entryPoints = [

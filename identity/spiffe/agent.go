@@ -85,7 +85,7 @@ func (a *agent) watch(ctx context.Context, give func(*material)) error {
 	}
 }
 
-var errSilent = fmt.Errorf("the agent has not answered within %s", firstTime)
+var errSilent = errors.New("the agent has not answered within 30s") // which is firstTime
 
 // causeOf is why a context was cancelled, if that is why there is err.
 func causeOf(ctx context.Context, err error) error {
