@@ -163,7 +163,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 	if !c.in {
 		return c.net.Read(p)
 	}
-	return rawRead(c.fd, p)
+	return ReadNow(c.fd, p)
 }
 
 func (c *Conn) releaseAhead() {
@@ -337,7 +337,7 @@ func (c *Conn) callStep(fd uintptr) bool {
 			return true
 		}
 	}
-	k.n, k.err = rawRead(fd, k.in)
+	k.n, k.err = ReadNow(fd, k.in)
 	if k.err == ErrWouldBlock {
 		k.err = nil
 		return false

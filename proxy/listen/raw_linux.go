@@ -9,8 +9,9 @@ import (
 // fused says whether connections use the fused path on this platform.
 const fused = true
 
-// rawRead reads once without waiting. io.EOF at the end, ErrWouldBlock when there is nothing yet.
-func rawRead(fd uintptr, p []byte) (int, error) {
+// ReadNow reads once from a socket that does not block. io.EOF at the end, ErrWouldBlock when there is
+// nothing yet.
+func ReadNow(fd uintptr, p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, io.ErrShortBuffer
 	}
@@ -28,6 +29,9 @@ func rawRead(fd uintptr, p []byte) (int, error) {
 		}
 	}
 }
+
+// WriteNow writes p once to a socket that does not block: how much went, and ErrWouldBlock when it is full.
+func WriteNow(fd uintptr, p []byte) (int, error) { return rawWrite2(fd, p, nil) }
 
 // rawWrite2 writes a and b once without waiting: how much went, and ErrWouldBlock when the socket
 // is full.

@@ -46,5 +46,5 @@ func (c *Conn) sniffed(p []byte) (int, error) {
 	if !c.in {
 		return c.net.Read(p)
 	}
-	return rawRead(c.fd, p)
+	return ReadNow(c.fd, p)
 }

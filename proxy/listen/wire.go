@@ -123,13 +123,13 @@ func (w *wire) fill() error {
 		return w.filled(buf, n, err)
 	case c.in:
 		buf := readBuffers.Get().(*readBuffer)
-		n, err := rawRead(c.fd, buf[:])
+		n, err := ReadNow(c.fd, buf[:])
 		return w.filled(buf, n, err)
 	}
 	if w.fillFn == nil {
 		w.fillFn = func(fd uintptr) bool {
 			buf := readBuffers.Get().(*readBuffer)
-			n, err := rawRead(fd, buf[:])
+			n, err := ReadNow(fd, buf[:])
 			w.err = w.filled(buf, n, err)
 			return w.err != ErrWouldBlock
 		}

@@ -18,8 +18,9 @@
 //
 // # How bytes pass
 //
-// A stream has one goroutine for each direction. Between two plaintext sockets on Linux they hold no
-// memory while they wait; a busy direction goes through a pipe, so that its bytes never leave the
-// kernel (splice). Everything else goes through pooled buffers. The end of one direction is passed on as
-// such; a side that was reset has the other reset. Coarse limits are one sweeper's.
+// Two plaintext sockets on Linux are a pair, whose bytes one of a few loops passes on, without goroutines
+// that wait for either. A pair holds no memory while nothing is on its way; a busy direction goes through a
+// pipe, so that its bytes never leave the kernel (splice). Everything else has one goroutine for each
+// direction and goes through pooled buffers. The end of one direction is passed on as such; a side that was
+// reset has the other reset. Coarse limits are one sweeper's.
 package relay

@@ -133,7 +133,7 @@ func newEdge(t *testing.T, r *routes, change ...func(*relay.Server)) *edge {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := &edge{log: &log{more: make(chan struct{}, 100)}, ln: ln, refused: make(chan error, 10)}
+	e := &edge{log: &log{more: make(chan struct{}, 1000)}, ln: ln, refused: make(chan error, 10)}
 	e.routes.Store(r)
 	e.Server = &relay.Server{
 		Routes: func() relay.Routes { return e.routes.Load() }, Observer: e.log, Logger: slog.New(slog.DiscardHandler),

@@ -1,10 +1,13 @@
 package relay
 
 import (
+	"io"
 	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/pergola-mesh/pergola/proxy/listen"
 )
 
 // pipe is a pipe of the kernel that bytes pass through between two sockets. It is empty whenever nobody
@@ -57,11 +60,24 @@ func (p *pipe) release(empty bool) {
 	unix.Close(p.w)
 }
 
-// fill moves what a socket has into the pipe, without waiting.
-func (p *pipe) fill(fd int) (int, error) { return splice(fd, p.w, pipeSize) }
+// fill moves what a socket has into the empty pipe. io.EOF at the end, listen.ErrWouldBlock when there is
+// nothing yet.
+func (p *pipe) fill(fd int) (int, error) {
+	n, err := splice(fd, p.w, pipeSize)
+	if n == 0 && err == nil {
+		err = io.EOF
+	}
+	return n, err
+}
 
-// drain moves up to n bytes from the pipe to a socket, without waiting.
-func (p *pipe) drain(fd, n int) (int, error) { return splice(p.r, fd, n) }
+// drain moves up to n bytes from the pipe to a socket. listen.ErrWouldBlock when that is full.
+func (p *pipe) drain(fd, n int) (int, error) {
+	n, err := splice(p.r, fd, n)
+	if n == 0 && err == nil {
+		err = io.ErrShortWrite
+	}
+	return n, err
+}
 
 // splice never waits, so the scheduler is not told of the call: telling it wakes the runtime's monitor
 // thread every time the process was asleep, which costs more than all of Go's part in relaying.
@@ -71,6 +87,8 @@ func splice(from, to, n int) (int, error) {
 		switch errno {
 		case 0:
 			return int(moved), nil
+		case unix.EAGAIN:
+			return 0, listen.ErrWouldBlock
 		case unix.EINTR:
 		default:
 			return 0, errno

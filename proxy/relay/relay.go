@@ -15,7 +15,7 @@ import (
 // relay passes bytes both ways until both directions have ended. The error is why that was not in the
 // ordinary way; both sides are then to be reset.
 func (s *stream) relay(link Link) error {
-	client, server := side{Conn: s.sides[0]}, side{Conn: link.Conn}
+	client, server := side{Conn: s.conn.Net()}, side{Conn: link.Conn}
 	if s.mysql != nil {
 		if err := s.mysql.handOver(s, link.Conn); err != nil {
 			return s.reason(err)
@@ -26,6 +26,9 @@ func (s *stream) relay(link Link) error {
 	}
 	s.limit.Store(int64(s.server.Idle))
 	s.ended.Store(clock.Now())
+	if err, done := s.together(&link); done {
+		return err
+	}
 	back := make(chan error, 1)
 	go func() {
 		back <- s.direction(&client, &server, &s.Sent, link.TerminationDelay, exchange.UpstreamReset, exchange.ClientAbort)

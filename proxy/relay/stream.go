@@ -29,10 +29,15 @@ type stream struct {
 	far          atomic.Pointer[Far]
 
 	mu      sync.Mutex
-	sides   [2]net.Conn // the client's, and the server's once there is one; closed together by cut
-	stopped error       // why cut was called
+	sides   [2]interrupter // the client's, and the server's once there is one; interrupted together by cut
+	stopped error          // why cut was called
 
 	tally tally
+}
+
+// interrupter is what cut needs of a connection, or of a pair of them.
+type interrupter interface {
+	SetDeadline(time.Time) error
 }
 
 var streamIDs atomic.Uint64
