@@ -19,7 +19,7 @@ type EntryPoint struct {
 	ProxyProtocol    *ProxyProtocol   `description:"Read the client's address from a PROXY protocol header, v1 or v2." json:"proxyProtocol,omitempty" file:"allowEmpty"`
 	ForwardedHeaders ForwardedHeaders `description:"Whose X-Forwarded-* headers are believed." json:"forwardedHeaders"`
 	HTTP             HTTP             `description:"What holds for HTTP requests." json:"http"`
-	HTTP2            HTTP2            `description:"HTTP/2." json:"http2"`
+	HTTP2            HTTP2            `description:"HTTP/2. Who does not acknowledge SETTINGS within 10s is cut; servers are, too." json:"http2"`
 	HTTP3            *HTTP3           `description:"Speak HTTP/3 too, on the UDP port of the same number, and say so in Alt-Svc on responses over TLS. http3: {} turns it on." json:"http3,omitempty" file:"allowEmpty"`
 	TCP              TCP              `description:"What holds for connections of TCP routers." json:"tcp" ours:"true"`
 	UDP              UDP              `description:"What holds for a /udp address." json:"udp"`
