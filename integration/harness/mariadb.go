@@ -16,8 +16,11 @@ func MariaDB(t testing.TB, init, chain, key string, options ...string) string {
 	t.Helper()
 	dir := t.TempDir()
 	data := filepath.Join(dir, "data")
-	output, err := exec.Command("mariadb-install-db", "--no-defaults", "--user=root", "--datadir="+data, "--skip-test-db",
-		"--skip-name-resolve", "--auth-root-authentication-method=normal").CombinedOutput()
+	common := []string{"--no-defaults", "--datadir=" + data, "--skip-name-resolve"}
+	if os.Geteuid() == 0 {
+		common = append(common, "--user=root")
+	}
+	output, err := exec.Command("mariadb-install-db", append(common, "--skip-test-db", "--auth-root-authentication-method=normal")...).CombinedOutput()
 	if err != nil {
 		t.Fatalf("mariadb-install-db: %v\n%s", err, output)
 	}
@@ -35,11 +38,8 @@ func MariaDB(t testing.TB, init, chain, key string, options ...string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	arguments := []string{
-		"--no-defaults", "--user=root", "--datadir=" + data, "--socket=" + filepath.Join(dir, "socket"),
-		"--pid-file=" + filepath.Join(dir, "pid"), "--bind-address=" + host, "--port=" + port, "--skip-name-resolve",
-		"--init-file=" + filepath.Join(dir, "init.sql"), "--innodb-fast-shutdown=2",
-	}
+	arguments := append(common, "--socket="+filepath.Join(dir, "socket"), "--pid-file="+filepath.Join(dir, "pid"),
+		"--bind-address="+host, "--port="+port, "--init-file="+filepath.Join(dir, "init.sql"))
 	if chain != "" {
 		arguments = append(arguments, "--ssl-cert="+filepath.Join(dir, "cert.pem"), "--ssl-key="+filepath.Join(dir, "key.pem"))
 	}
