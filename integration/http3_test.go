@@ -54,6 +54,9 @@ func startHTTP3(t *testing.T) (g *harness.Gateway, spki string) {
 		case "/":
 			w.Header().Set("Content-Type", "text/html")
 			io.WriteString(w, page)
+		case "/following":
+			w.Header().Set("Content-Type", "text/html")
+			io.WriteString(w, following)
 		case "/count":
 			n, _ := io.Copy(io.Discard, r.Body)
 			fmt.Fprint(w, n)
@@ -114,8 +117,7 @@ func selfSigned(t *testing.T) (certFile, keyFile, spki string) {
 	return write("cert.pem", "CERTIFICATE", der), write("key.pem", "PRIVATE KEY", private), base64.StdEncoding.EncodeToString(hash[:])
 }
 
-// TestABrowserLoadsAnHTTP3Page: Chromium speaks HTTP/3 from the first request on. It is told to: of itself,
-// by Alt-Svc, it would only where a public authority vouches for the certificate.
+// TestABrowserLoadsAnHTTP3Page: Chromium, which is told to, speaks HTTP/3 from the first request on.
 func TestABrowserLoadsAnHTTP3Page(t *testing.T) {
 	g, spki := startHTTP3(t)
 	dom := browse(t, "https://"+g.Web+"/", "--ignore-certificate-errors-spki-list="+spki, "--origin-to-force-quic-on="+g.Web)
@@ -126,6 +128,32 @@ func TestABrowserLoadsAnHTTP3Page(t *testing.T) {
 		if !strings.Contains(g.Log(), `"`+request+`" 200`) {
 			t.Errorf("the access log has no %q", request)
 		}
+	}
+}
+
+// following asks again and again, until an answer comes by HTTP/3.
+const following = `<!doctype html><title>following</title><p id=result></p><script>
+(async () => {
+  const text = ['document ' + performance.getEntriesByType('navigation')[0].nextHopProtocol]
+  let last = ''
+  for (let i = 0; i < 200 && last != 'h3'; i++) {
+    await (await fetch('/more?' + i)).text()
+    last = performance.getEntriesByType('resource').pop().nextHopProtocol
+  }
+  text.push('script ' + last)
+  document.getElementById('result').textContent = text.join(', ')
+})()
+</script>`
+
+// TestABrowserFollowsAltSvc: Chromium comes by HTTP/2, is told of HTTP/3 by Alt-Svc, and changes over. It
+// takes a certificate over QUIC only from a public authority, or for a host that it is to speak QUIC to at
+// once: it is told so for another port of the host, so that here it begins as it does with anybody.
+func TestABrowserFollowsAltSvc(t *testing.T) {
+	g, spki := startHTTP3(t)
+	host, _, _ := net.SplitHostPort(g.Web)
+	dom := browse(t, "https://"+g.Web+"/following", "--ignore-certificate-errors-spki-list="+spki, "--origin-to-force-quic-on="+host+":1")
+	if want := "document h2, script h3"; !strings.Contains(dom, want) {
+		t.Errorf("want %q in the document:\n%s", want, dom)
 	}
 }
 
