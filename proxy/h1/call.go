@@ -426,7 +426,7 @@ func (t *upTunnel) Read(p []byte) (int, error) {
 }
 
 // Write writes to the server.
-func (t *upTunnel) Write(p []byte) (int, error) { return t.call.u.conn.Net().Write(p) }
+func (t *upTunnel) Write(p []byte) (int, error) { return tunnelWriter{t.call.u.conn}.Write(p) }
 
 // CloseWrite ends the direction to the server.
 func (t *upTunnel) CloseWrite() error {

@@ -60,8 +60,8 @@ func (c *conn1) end() {
 	c.srv.sweeper.Remove(c.ticket)
 	c.giveBack()
 	c.io.Close()
+	c.done() // before whoever waits for the last connection may go on
 	c.srv.active.Add(-1)
-	c.done()
 }
 
 // Active is the number of connections being served.

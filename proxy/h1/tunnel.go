@@ -54,7 +54,7 @@ func (c *conn1) tunnel(x *exchange.Exchange) {
 	var err error
 	far, ours := t.(*upTunnel)
 	if ours {
-		x.Record.ResponseBytes, err = relay(far.call.u.conn, c.io.Net())
+		x.Record.ResponseBytes, err = relay(far.call.u.conn, tunnelWriter{c.io})
 		far.read.Store(err == nil)
 	} else {
 		x.Record.ResponseBytes, err = copyAll(c.io.Net(), t)
@@ -102,6 +102,12 @@ func (t tunnelCanceler) Cancel(error) {
 }
 
 var relayBuffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
+
+// tunnelWriter writes to a connection while the other direction reads from it. What an error leaves unsaid is how
+// much of p has gone: the tunnel ends with it.
+type tunnelWriter struct{ conn *listen.Conn }
+
+func (w tunnelWriter) Write(p []byte) (int, error) { return len(p), w.conn.Send(p) }
 
 // relay copies what arrives on src to dst until src ends. On the fused path it holds no buffer while
 // nothing arrives. It reads until there is nothing: the end may have come together with the last bytes.

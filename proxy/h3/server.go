@@ -165,13 +165,13 @@ func (s *Server) accept(q *quic.Conn) {
 
 // left forgets a connection.
 func (s *Server) left(c *conn) {
-	s.active.Add(-1)
 	if s.Connections != nil {
 		s.Connections(-1)
 	}
 	if s.Gate != nil {
 		s.Gate.Leave(c.first.Addr())
 	}
+	s.active.Add(-1) // last: whoever waits for the last connection may go on
 }
 
 func (s *Server) refused(rule string) {
