@@ -2,15 +2,11 @@ package gateway
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
-	"math/big"
 	"net"
 	"strings"
 	"sync/atomic"
@@ -18,25 +14,14 @@ import (
 	"time"
 
 	"github.com/pergola-mesh/pergola/config/static"
+	"github.com/pergola-mesh/pergola/internal/certtest"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
 	"github.com/pergola-mesh/pergola/proxy/listen"
 	"github.com/pergola-mesh/pergola/proxy/relay"
 )
 
 // certificate makes a self-signed certificate for names.
-func certificate(t *testing.T, names ...string) tls.Certificate {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: names, NotAfter: time.Now().Add(time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
-}
+func certificate(names ...string) tls.Certificate { return certtest.SelfSigned(names) }
 
 // startTLS is start for an entry point that speaks TLS with config, and whose handler tells of scheme,
 // TLS and forwarded protocol.
@@ -67,7 +52,7 @@ func clientConfig(change func(c *tls.Config)) *tls.Config {
 }
 
 func TestTLSAndPlaintextOnOnePort(t *testing.T) {
-	p := startTLS(t, &tls.Config{Certificates: []tls.Certificate{certificate(t, "h")}, NextProtos: []string{"http/1.1"}}, nil)
+	p := startTLS(t, &tls.Config{Certificates: []tls.Certificate{certificate("h")}, NextProtos: []string{"http/1.1"}}, nil)
 	for name, config := range map[string]*tls.Config{
 		"TLS 1.3":      clientConfig(nil),
 		"TLS 1.2":      clientConfig(func(c *tls.Config) { c.MaxVersion = tls.VersionTLS12 }),
@@ -94,7 +79,7 @@ func TestTLSAndPlaintextOnOnePort(t *testing.T) {
 }
 
 func TestTLSBehindTheProxyProtocol(t *testing.T) {
-	p := startTLS(t, &tls.Config{Certificates: []tls.Certificate{certificate(t, "h")}}, func(e *static.EntryPoint) {
+	p := startTLS(t, &tls.Config{Certificates: []tls.Certificate{certificate("h")}}, func(e *static.EntryPoint) {
 		e.ProxyProtocol = &static.ProxyProtocol{TrustedIPs: []string{"127.0.0.1"}}
 	})
 	// The header alone, and together with the hello.
@@ -153,7 +138,7 @@ func TestFragmentedClientHello(t *testing.T) {
 	var asked atomic.Value
 	p := startTLS(t, &tls.Config{GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 		asked.Store(hello.ServerName)
-		return &tls.Config{Certificates: []tls.Certificate{certificate(t, hello.ServerName)}}, nil
+		return &tls.Config{Certificates: []tls.Certificate{certificate(hello.ServerName)}}, nil
 	}}, nil)
 	for _, split := range []int{0, 1} {
 		c := &pieces{Conn: p.dial(t), left: split}
@@ -178,7 +163,7 @@ func TestGreetingsAreBounded(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := startTLS(t, &tls.Config{Certificates: []tls.Certificate{certificate(t, "h")}}, func(e *static.EntryPoint) {
+			p := startTLS(t, &tls.Config{Certificates: []tls.Certificate{certificate("h")}}, func(e *static.EntryPoint) {
 				e.Transport.RespondingTimeouts.HeaderTimeout = static.Duration(500 * time.Millisecond)
 				if strings.HasPrefix(tt.send, "PROXY") {
 					e.ProxyProtocol = &static.ProxyProtocol{Insecure: true}
@@ -214,12 +199,12 @@ func helloBytes(t *testing.T) string {
 }
 
 func TestFailedHandshakes(t *testing.T) {
-	config := &tls.Config{Certificates: []tls.Certificate{certificate(t, "h")}, ClientAuth: tls.RequireAndVerifyClientCert,
+	config := &tls.Config{Certificates: []tls.Certificate{certificate("h")}, ClientAuth: tls.RequireAndVerifyClientCert,
 		ClientCAs: x509.NewCertPool(), NextProtos: []string{"http/1.1", "x"}, MinVersion: tls.VersionTLS12}
 	p := startTLS(t, config, nil)
 	for rule, attempt := range map[string]func(c net.Conn){
 		"tls_client_certificate": func(c net.Conn) {
-			tls.Client(c, clientConfig(func(c *tls.Config) { c.Certificates = []tls.Certificate{certificate(t, "client")} })).Read(make([]byte, 1))
+			tls.Client(c, clientConfig(func(c *tls.Config) { c.Certificates = []tls.Certificate{certificate("client")} })).Read(make([]byte, 1))
 		},
 		"tls_handshake": func(c net.Conn) {
 			tls.Client(c, clientConfig(func(c *tls.Config) { c.MinVersion, c.MaxVersion = tls.VersionTLS10, tls.VersionTLS11 })).Handshake()
@@ -247,7 +232,7 @@ func TestFailedHandshakes(t *testing.T) {
 
 // Draining ends connections that have said nothing, and killing cuts handshakes.
 func TestStopEndsGreetings(t *testing.T) {
-	p := startTLS(t, &tls.Config{Certificates: []tls.Certificate{certificate(t, "h")}}, func(e *static.EntryPoint) {
+	p := startTLS(t, &tls.Config{Certificates: []tls.Certificate{certificate("h")}}, func(e *static.EntryPoint) {
 		e.Transport.LifeCycle.GraceTimeOut = static.Duration(4 * time.Second)
 	})
 	silent, halfway := p.dial(t), p.dial(t)

@@ -21,7 +21,7 @@ import (
 
 // startHTTP3 is startWith for an entry point that speaks all versions over TLS.
 func startHTTP3(t *testing.T, change func(e *static.EntryPoint), handler exchange.Handler) *point {
-	pair := certificate(t, "h")
+	pair := certificate("h")
 	return startWith(t, func(e *static.EntryPoint) {
 		e.HTTP3 = &static.HTTP3{}
 		if change != nil {

@@ -20,12 +20,12 @@ import (
 	"golang.org/x/crypto/ocsp"
 
 	"github.com/pergola-mesh/pergola/config/dynamic"
-	"github.com/pergola-mesh/pergola/identity/identitytest"
+	"github.com/pergola-mesh/pergola/internal/certtest"
 )
 
 // responder answers questions about an authority's certificates. It is safe for concurrent use.
 type responder struct {
-	ca *identitytest.Authority
+	ca *certtest.Authority
 
 	mu     sync.Mutex
 	status int
@@ -87,7 +87,7 @@ func mustStaple(c *x509.Certificate) {
 }
 
 // staple is the status that a client is shown with a certificate; -1 for none.
-func staple(t *testing.T, s *Store, ca *identitytest.Authority, name string) int {
+func staple(t *testing.T, s *Store, ca *certtest.Authority, name string) int {
 	t.Helper()
 	o := shake(t, at(s, bound(policy(t, s, "p", dynamic.TLSOptions{}), nil)), &tls.Config{ServerName: name, InsecureSkipVerify: true})
 	if o.clientErr != nil {
@@ -119,7 +119,7 @@ func keep(t *testing.T, s *Store, o KeepOptions) (stop func()) {
 
 // An answer is fetched over HTTP, by the responder that is named instead of the certificate's.
 func TestStapleFromAResponder(t *testing.T) {
-	ca := identitytest.NewAuthority(t, "ca")
+	ca := certtest.NewAuthority(t, "ca")
 	r := &responder{ca: ca, life: time.Hour}
 	server := httptest.NewServer(r)
 	defer server.Close()
@@ -141,7 +141,7 @@ func TestStapleFromAResponder(t *testing.T) {
 // the configuration is another.
 func TestStaplesAreRenewed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ca := identitytest.NewAuthority(t, "ca")
+		ca := certtest.NewAuthority(t, "ca")
 		r := &responder{ca: ca, life: 10 * time.Hour}
 		s := &Store{}
 		pair := ca.Issue(t, []string{"a.example"}, from("http://r"))
@@ -188,7 +188,7 @@ func TestStaplesAreRenewed(t *testing.T) {
 // others as long as it has none.
 func TestMustStaple(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ca := identitytest.NewAuthority(t, "ca")
+		ca := certtest.NewAuthority(t, "ca")
 		r := &responder{ca: ca, life: 10 * time.Hour, broken: true}
 		s := &Store{}
 		plain := ca.IssueRSA(t, []string{"a.example"}, from("http://r"))
@@ -216,7 +216,7 @@ func TestMustStaple(t *testing.T) {
 // Certificates that end are spoken of once a day.
 func TestExpiryIsToldOf(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ca := identitytest.NewAuthority(t, "ca")
+		ca := certtest.NewAuthority(t, "ca")
 		s := &Store{}
 		ends := func(days int) func(*x509.Certificate) {
 			return func(c *x509.Certificate) {

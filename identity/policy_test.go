@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/pergola-mesh/pergola/config/dynamic"
-	"github.com/pergola-mesh/pergola/identity/identitytest"
+	"github.com/pergola-mesh/pergola/internal/certtest"
 )
 
 // cache is a client's memory of sessions that takes any host for any other, as an attacker's would.
@@ -28,7 +28,7 @@ func mutual(kind string) dynamic.TLSOptions {
 
 // Whom each way of asking for certificates lets in.
 func TestClientAuth(t *testing.T) {
-	ca, other := identitytest.NewAuthority(t, "ca"), identitytest.NewAuthority(t, "other")
+	ca, other := certtest.NewAuthority(t, "ca"), certtest.NewAuthority(t, "other")
 	clients := map[string]tls.Certificate{
 		"none":  {},
 		"ours":  ca.Issue(t, []string{"client"}),
@@ -67,7 +67,7 @@ func TestClientAuth(t *testing.T) {
 
 // Hardening 31: a session counts under the policy that it was made under, and nowhere else.
 func TestSessionsDoNotCrossPolicies(t *testing.T) {
-	one, two := identitytest.NewAuthority(t, "one"), identitytest.NewAuthority(t, "two")
+	one, two := certtest.NewAuthority(t, "one"), certtest.NewAuthority(t, "two")
 	known := one.Issue(t, []string{"client"})
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 		t.Run(tls.VersionName(version), func(t *testing.T) {
@@ -142,8 +142,8 @@ func TestSessionsDoNotCrossPolicies(t *testing.T) {
 func TestSessionsEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		long := func(c *x509.Certificate) { c.NotAfter = time.Now().Add(24 * 365 * time.Hour) }
-		ca := identitytest.NewAuthority(t, "ca")
-		root := identitytest.NewAuthority(t, "root")
+		ca := certtest.NewAuthority(t, "ca")
+		root := certtest.NewAuthority(t, "root")
 		s := &Store{}
 		s.Use(&Configured{Default: certificate(t, root.Issue(t, []string{"a.example"}, long))})
 		edge := bound(policy(t, s, "open", dynamic.TLSOptions{}), map[string]*Policy{"m.example": policy(t, s, "mutual", mutual(""), ca.PEM())})
@@ -211,7 +211,7 @@ func (c *fragmenting) Write(p []byte) (int, error) {
 
 // Hardening 29: a hello in pieces is put together before anything is decided by it.
 func TestFragmentedHello(t *testing.T) {
-	ca := identitytest.NewAuthority(t, "ca")
+	ca := certtest.NewAuthority(t, "ca")
 	s := &Store{}
 	edge := bound(policy(t, s, "open", dynamic.TLSOptions{}), map[string]*Policy{"m.example": policy(t, s, "mutual", mutual(""), ca.PEM())})
 	for _, size := range []int{30, 100, 300} {
@@ -292,11 +292,11 @@ func TestOptionsThatCannotBeHonoured(t *testing.T) {
 		"suite":            {dynamic.TLSOptions{CipherSuites: []string{"AES"}}, nil},
 		"curve":            {dynamic.TLSOptions{CurvePreferences: []string{"P256"}}, nil},
 		"protocol":         {dynamic.TLSOptions{ALPNProtocols: []string{""}}, nil},
-		"client auth":      {mutual("Require"), [][]byte{identitytest.NewAuthority(t, "ca").PEM()}},
+		"client auth":      {mutual("Require"), [][]byte{certtest.NewAuthority(t, "ca").PEM()}},
 		"no authority":     {dynamic.TLSOptions{ClientAuth: &dynamic.ClientAuth{ClientAuthType: "RequireAndVerifyClientCert"}}, nil},
 		"empty authority":  {mutual(""), [][]byte{nil}},
 		"no PEM":           {mutual(""), [][]byte{[]byte("nonsense")}},
-		"half an authority": {mutual(""), [][]byte{identitytest.NewAuthority(t, "ca").PEM(),
+		"half an authority": {mutual(""), [][]byte{certtest.NewAuthority(t, "ca").PEM(),
 			[]byte("-----BEGIN CERTIFICATE-----\nnonsense\n-----END CERTIFICATE-----\n")}},
 	} {
 		if p, err := s.NewPolicy(name, &c.options, c.authorities); err == nil {

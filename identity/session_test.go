@@ -6,13 +6,13 @@ import (
 	"testing"
 
 	"github.com/pergola-mesh/pergola/config/dynamic"
-	"github.com/pergola-mesh/pergola/identity/identitytest"
+	"github.com/pergola-mesh/pergola/internal/certtest"
 )
 
 // Hardening 30: whatever name the handshake was for, requests are admitted for hosts of the same policy,
 // by any spelling.
 func TestAdmit(t *testing.T) {
-	ca := identitytest.NewAuthority(t, "ca")
+	ca := certtest.NewAuthority(t, "ca")
 	s := &Store{}
 	open, closed := policy(t, s, "open", dynamic.TLSOptions{}), policy(t, s, "closed", mutual(""), ca.PEM())
 	refused := Refusal("", errors.New("in dispute"))
@@ -45,7 +45,7 @@ func TestAdmit(t *testing.T) {
 
 // A connection lives through a reload if it could have been made under what is in force after it.
 func TestAdmitAfterReload(t *testing.T) {
-	one, two := identitytest.NewAuthority(t, "one"), identitytest.NewAuthority(t, "two")
+	one, two := certtest.NewAuthority(t, "one"), certtest.NewAuthority(t, "two")
 	s := &Store{}
 	for name, c := range map[string]struct {
 		before, after *Policy

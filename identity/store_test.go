@@ -9,11 +9,11 @@ import (
 	"time"
 
 	"github.com/pergola-mesh/pergola/config/dynamic"
-	"github.com/pergola-mesh/pergola/identity/identitytest"
+	"github.com/pergola-mesh/pergola/internal/certtest"
 )
 
 func TestTheCertificateIsThatOfTheName(t *testing.T) {
-	ca := identitytest.NewAuthority(t, "ca")
+	ca := certtest.NewAuthority(t, "ca")
 	s := &Store{}
 	var all []*Certificate
 	for _, names := range [][]string{
@@ -51,7 +51,7 @@ func TestTheCertificateIsThatOfTheName(t *testing.T) {
 
 // Of several certificates for a name, the client gets the cheapest that it can use and that has not expired.
 func TestTheBestOfSeveralCertificates(t *testing.T) {
-	ca := identitytest.NewAuthority(t, "ca")
+	ca := certtest.NewAuthority(t, "ca")
 	expired := func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) }
 	longer := func(c *x509.Certificate) { c.NotAfter = time.Now().Add(2 * time.Hour) }
 	names := []string{"a.example"}
@@ -92,7 +92,7 @@ func TestTheBestOfSeveralCertificates(t *testing.T) {
 
 // Hardening 33: a name that some readers take to end at a NUL is refused.
 func TestCertificatesWithOddNames(t *testing.T) {
-	ca := identitytest.NewAuthority(t, "ca")
+	ca := certtest.NewAuthority(t, "ca")
 	for _, name := range []string{"a.example\x00.evil.example", "a.example\n", "a b.example"} {
 		if _, err := NewCertificate(ca.Issue(t, []string{name})); err == nil || !strings.Contains(err.Error(), "no name can have") {
 			t.Errorf("%q: %v", name, err)
@@ -124,7 +124,7 @@ func TestCertificatesWithOddNames(t *testing.T) {
 
 // What becomes of names that no certificate is for.
 func TestUnknownNames(t *testing.T) {
-	ca := identitytest.NewAuthority(t, "ca")
+	ca := certtest.NewAuthority(t, "ca")
 	s := &Store{}
 	s.Use(&Configured{Certificates: []*Certificate{certificate(t, ca.Issue(t, []string{"covered.example"}))}})
 	for _, c := range []struct {
@@ -159,7 +159,7 @@ func TestUnknownNames(t *testing.T) {
 
 // Certificates that are obtained join those that are configured, and can be the default.
 func TestDynamicCertificates(t *testing.T) {
-	ca := identitytest.NewAuthority(t, "ca")
+	ca := certtest.NewAuthority(t, "ca")
 	s := &Store{}
 	config := at(s, bound(policy(t, s, "default", dynamic.TLSOptions{}), nil))
 	shown := func(name string) string {
@@ -192,7 +192,7 @@ func TestDynamicCertificates(t *testing.T) {
 
 // An authority that verifies a name is answered by the challenge alone, and nobody else is.
 func TestChallenge(t *testing.T) {
-	ca := identitytest.NewAuthority(t, "ca")
+	ca := certtest.NewAuthority(t, "ca")
 	s := &Store{}
 	edge := bound(Refusal("", errors.New("nothing is served here")), nil)
 	ask := func(protocols ...string) outcome {

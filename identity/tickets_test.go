@@ -7,12 +7,12 @@ import (
 	"time"
 
 	"github.com/pergola-mesh/pergola/config/dynamic"
-	"github.com/pergola-mesh/pergola/identity/identitytest"
+	"github.com/pergola-mesh/pergola/internal/certtest"
 )
 
 // The process that takes another's place resumes its sessions, under the same policy alone.
 func TestSessionsOutliveTheProcess(t *testing.T) {
-	ca := identitytest.NewAuthority(t, "ca")
+	ca := certtest.NewAuthority(t, "ca")
 	client := ca.Issue(t, []string{"client"})
 	edgeOf := func(s *Store) *Edge {
 		return bound(policy(t, s, "open", dynamic.TLSOptions{}), map[string]*Policy{"m.example": policy(t, s, "mutual", mutual(""), ca.PEM())})

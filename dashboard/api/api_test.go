@@ -3,9 +3,6 @@ package api
 import (
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/json"
@@ -25,6 +22,7 @@ import (
 
 	"github.com/pergola-mesh/pergola/config/dynamic"
 	"github.com/pergola-mesh/pergola/config/static"
+	"github.com/pergola-mesh/pergola/internal/certtest"
 	"github.com/pergola-mesh/pergola/proxy/snapshot"
 )
 
@@ -213,29 +211,17 @@ func TestDebugAndDashboardAreOffUnlessAskedFor(t *testing.T) {
 	}
 }
 
-func newCertificate(t *testing.T, name string, end time.Time) *x509.Certificate {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(7), Subject: pkix.Name{CommonName: name, Organization: []string{"Org"}},
-		DNSNames: []string{name, "alt." + name}, NotBefore: time.Now().Add(-time.Hour), NotAfter: end}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
+func newCertificate(name string, end time.Time) *x509.Certificate {
+	return certtest.SelfSigned([]string{name, "alt." + name}, func(c *x509.Certificate) {
+		c.SerialNumber, c.Subject, c.NotAfter = big.NewInt(7), pkix.Name{CommonName: name, Organization: []string{"Org"}}, end
+		c.IsCA = false
+	}).Leaf
 }
 
 func TestCertificates(t *testing.T) {
 	now := time.Now()
-	all := []*x509.Certificate{newCertificate(t, "b.example", now.Add(90*24*time.Hour)),
-		newCertificate(t, "a.example", now.Add(24*time.Hour)), newCertificate(t, "c.example", now.Add(-time.Minute))}
+	all := []*x509.Certificate{newCertificate("b.example", now.Add(90*24*time.Hour)),
+		newCertificate("a.example", now.Add(24*time.Hour)), newCertificate("c.example", now.Add(-time.Minute))}
 	o := options(running())
 	o.Certificates = func() []*x509.Certificate { return all }
 	h := New(o)

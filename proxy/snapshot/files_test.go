@@ -15,14 +15,14 @@ import (
 	"time"
 
 	"github.com/pergola-mesh/pergola/config/dynamic"
-	"github.com/pergola-mesh/pergola/identity/identitytest"
+	"github.com/pergola-mesh/pergola/internal/certtest"
 	"github.com/pergola-mesh/pergola/internal/files"
 )
 
 // pair puts a certificate into the fixture's files.
 func (f *fixture) pair(t *testing.T, name string, c tls.Certificate) {
 	t.Helper()
-	chain, key := identitytest.PEM(t, c)
+	chain, key := certtest.PEM(t, c)
 	f.files[name+".crt"], f.files[name+".key"] = string(chain), string(key)
 }
 
@@ -64,7 +64,7 @@ tls:
 // Certificates follow their files. What cannot be read or does not fit together leaves the last good one,
 // and says so, until it is mended.
 func TestCertificatesFollowTheirFiles(t *testing.T) {
-	ca := identitytest.NewAuthority(t, "ca")
+	ca := certtest.NewAuthority(t, "ca")
 	f := newFixture(t)
 	first, second := ca.Issue(t, []string{"a.example"}), ca.Issue(t, []string{"a.example"})
 	f.pair(t, "a", first)
@@ -107,7 +107,7 @@ func TestCertificatesFollowTheirFiles(t *testing.T) {
 		t.Errorf("it built %+v for a certificate", f.report.Built)
 	}
 
-	chain, key := identitytest.PEM(t, second)
+	chain, key := certtest.PEM(t, second)
 	f.files["a.crt"] = string(chain)
 	f.refresh()
 	check("only the certificate is new", one, b.Leaf.SerialNumber.String(), "tls.certificates[a.crt]: a.crt: private key does not match public key")
@@ -147,7 +147,7 @@ func serialOf(t *testing.T, chain string) string {
 
 // An authority's file that goes bad leaves clients verified by the last good one: nobody gets in without.
 func TestAuthoritiesFollowTheirFiles(t *testing.T) {
-	one, two := identitytest.NewAuthority(t, "one"), identitytest.NewAuthority(t, "two")
+	one, two := certtest.NewAuthority(t, "one"), certtest.NewAuthority(t, "two")
 	f := newFixture(t)
 	f.files["ca.pem"] = string(one.PEM())
 	f.load(t, `
@@ -190,11 +190,11 @@ tls:
 
 // A running configuration notices by itself that files changed, and connections live through it.
 func TestRunnerWatchesFiles(t *testing.T) {
-	ca := identitytest.NewAuthority(t, "ca")
+	ca := certtest.NewAuthority(t, "ca")
 	dir := t.TempDir()
 	put := func(c tls.Certificate) string {
 		t.Helper()
-		chain, key := identitytest.PEM(t, c)
+		chain, key := certtest.PEM(t, c)
 		for name, text := range map[string][]byte{"a.crt": chain, "a.key": key} {
 			path := filepath.Join(dir, name)
 			if err := os.WriteFile(path+".new", text, 0o600); err != nil {

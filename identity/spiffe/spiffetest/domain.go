@@ -12,19 +12,19 @@ import (
 	"github.com/spiffe/go-spiffe/v2/spiffetls/tlsconfig"
 	"github.com/spiffe/go-spiffe/v2/svid/x509svid"
 
-	"github.com/pergola-mesh/pergola/identity/identitytest"
+	"github.com/pergola-mesh/pergola/internal/certtest"
 )
 
 // Domain is a trust domain with its authority.
 type Domain struct {
 	Name      string
-	Authority *identitytest.Authority
+	Authority *certtest.Authority
 }
 
 // NewDomain makes a trust domain. Two of one name have different authorities.
 func NewDomain(t testing.TB, name string) *Domain {
 	t.Helper()
-	return &Domain{name, identitytest.NewAuthority(t, name)}
+	return &Domain{name, certtest.NewAuthority(t, name)}
 }
 
 // Issue makes an identity, such as that of "/api", which is good for an hour.
@@ -32,7 +32,7 @@ func (d *Domain) Issue(t testing.TB, path string, change ...func(*x509.Certifica
 	t.Helper()
 	id := &url.URL{Scheme: "spiffe", Host: d.Name, Path: path}
 	change = append([]func(*x509.Certificate){func(c *x509.Certificate) { c.URIs = []*url.URL{id} }}, change...)
-	chain, key := identitytest.PEM(t, d.Authority.Issue(t, nil, change...))
+	chain, key := certtest.PEM(t, d.Authority.Issue(t, nil, change...))
 	svid, err := x509svid.Parse(chain, key)
 	if err != nil {
 		t.Fatal(err)

@@ -1,5 +1,5 @@
-// Package identitytest makes certificates for tests.
-package identitytest
+// Package certtest makes certificates for tests.
+package certtest
 
 import (
 	"crypto"
@@ -75,6 +75,36 @@ func (a *Authority) IssueFor(t testing.TB, key crypto.Signer, names []string, ch
 		KeyUsage:    x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 	}
+	describe(template, names, change)
+	leaf := sign(t, template, a.Certificate, key.Public(), a.Key)
+	return tls.Certificate{Certificate: [][]byte{leaf.Raw, a.Certificate.Raw}, PrivateKey: key, Leaf: leaf}
+}
+
+// SelfSigned makes a certificate for names and addresses that is its own authority, good for an hour for
+// servers. It takes no test, so that all tests of a package may share one by sync.OnceValue.
+func SelfSigned(names []string, change ...func(*x509.Certificate)) tls.Certificate {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		panic(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: serial(), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true,
+	}
+	describe(template, names, change)
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		panic(err)
+	}
+	leaf, err := x509.ParseCertificate(der)
+	if err != nil {
+		panic(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}
+}
+
+// describe gives a certificate its names, and changes what is to be changed.
+func describe(template *x509.Certificate, names []string, change []func(*x509.Certificate)) {
 	for _, name := range names {
 		if ip := net.ParseIP(name); ip != nil {
 			template.IPAddresses = append(template.IPAddresses, ip)
@@ -85,8 +115,6 @@ func (a *Authority) IssueFor(t testing.TB, key crypto.Signer, names []string, ch
 	for _, c := range change {
 		c(template)
 	}
-	leaf := sign(t, template, a.Certificate, key.Public(), a.Key)
-	return tls.Certificate{Certificate: [][]byte{leaf.Raw, a.Certificate.Raw}, PrivateKey: key, Leaf: leaf}
 }
 
 // PEM is a chain and its key.
