@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/pergola-mesh/pergola/middlewares/internal/cors"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
 )
 
@@ -32,17 +33,7 @@ type handler struct {
 	next    exchange.Handler
 }
 
-var (
-	te               = exchange.NewName("Te")
-	requestMethod    = exchange.NewName("Access-Control-Request-Method")
-	requestHeaders   = exchange.NewName("Access-Control-Request-Headers")
-	allowOrigin      = exchange.NewName("Access-Control-Allow-Origin")
-	allowCredentials = exchange.NewName("Access-Control-Allow-Credentials")
-	allowHeaders     = exchange.NewName("Access-Control-Allow-Headers")
-	allowMethods     = exchange.NewName("Access-Control-Allow-Methods")
-	exposeHeaders    = exchange.NewName("Access-Control-Expose-Headers")
-	maxAge           = exchange.NewName("Access-Control-Max-Age")
-)
+var te = exchange.NewName("Te")
 
 const (
 	native = "application/grpc"
@@ -107,17 +98,17 @@ func translate(x *exchange.Exchange, kind string) {
 
 // isPreflight reports whether a browser asks whether it may call a gRPC service.
 func isPreflight(r *exchange.Request) bool {
-	return r.Method == "OPTIONS" && string(r.Header.Get(requestMethod)) == "POST" &&
-		r.Header.Has(exchange.Origin) && r.Header.Contains(requestHeaders, "x-grpc-web")
+	return r.Method == "OPTIONS" && string(r.Header.Get(cors.RequestMethod)) == "POST" &&
+		r.Header.Has(exchange.Origin) && r.Header.Contains(cors.RequestHeaders, "x-grpc-web")
 }
 
 // preflight answers such a question. https://fetch.spec.whatwg.org/#http-cors-protocol
 func (h *handler) preflight(x *exchange.Exchange) {
 	x.Respond(204, "", nil)
 	if p := &x.Response.Header; h.allow(x) {
-		p.Set(allowMethods, "POST")
-		p.SetBytes(allowHeaders, bytes.Join(lists(&x.Request.Header, requestHeaders), []byte(", ")))
-		p.Set(maxAge, "600")
+		p.Set(cors.AllowMethods, "POST")
+		p.SetBytes(cors.AllowHeaders, bytes.Join(lists(&x.Request.Header, cors.RequestHeaders), []byte(", ")))
+		p.Set(cors.MaxAge, "600")
 	}
 }
 
@@ -144,9 +135,9 @@ func (h *handler) allow(x *exchange.Exchange) bool {
 		if allowed != "*" && allowed != string(origin) {
 			continue
 		}
-		p.SetBytes(allowOrigin, origin)
-		p.Set(allowCredentials, "true")
-		p.Set(exposeHeaders, "grpc-status, grpc-message")
+		p.SetBytes(cors.AllowOrigin, origin)
+		p.Set(cors.AllowCredentials, "true")
+		p.Set(cors.ExposeHeaders, "grpc-status, grpc-message")
 		return true
 	}
 	return false

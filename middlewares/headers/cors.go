@@ -7,21 +7,12 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/pergola-mesh/pergola/middlewares/internal/cors"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
 )
 
-var (
-	requestMethod    = exchange.NewName("Access-Control-Request-Method")
-	allowOrigin      = exchange.NewName("Access-Control-Allow-Origin")
-	allowCredentials = exchange.NewName("Access-Control-Allow-Credentials")
-	allowHeaders     = exchange.NewName("Access-Control-Allow-Headers")
-	allowMethods     = exchange.NewName("Access-Control-Allow-Methods")
-	exposeHeaders    = exchange.NewName("Access-Control-Expose-Headers")
-	maxAge           = exchange.NewName("Access-Control-Max-Age")
-)
-
-// cors answers cross-origin questions. https://fetch.spec.whatwg.org/#http-cors-protocol
-type cors struct {
+// crossOrigin answers cross-origin questions. https://fetch.spec.whatwg.org/#http-cors-protocol
+type crossOrigin struct {
 	origins   []string
 	regexes   []*regexp.Regexp
 	preflight []edit // what a preflight answer says besides the origin
@@ -29,8 +20,8 @@ type cors struct {
 	vary      bool
 }
 
-func newCORS(c *Config) (*cors, error) {
-	o := &cors{origins: c.AccessControlAllowOriginList, vary: c.AddVaryHeader}
+func newCORS(c *Config) (*crossOrigin, error) {
+	o := &crossOrigin{origins: c.AccessControlAllowOriginList, vary: c.AddVaryHeader}
 	for i, text := range c.AccessControlAllowOriginListRegex {
 		re, err := regexp.Compile(text)
 		if err != nil {
@@ -44,13 +35,13 @@ func newCORS(c *Config) (*cors, error) {
 		}
 	}
 	if c.AccessControlAllowCredentials {
-		add(&o.preflight, allowCredentials, "true")
-		add(&o.actual, allowCredentials, "true")
+		add(&o.preflight, cors.AllowCredentials, "true")
+		add(&o.actual, cors.AllowCredentials, "true")
 	}
-	add(&o.preflight, allowHeaders, strings.Join(c.AccessControlAllowHeaders, ","))
-	add(&o.preflight, allowMethods, strings.Join(c.AccessControlAllowMethods, ","))
-	add(&o.preflight, maxAge, strconv.FormatInt(c.AccessControlMaxAge, 10))
-	add(&o.actual, exposeHeaders, strings.Join(c.AccessControlExposeHeaders, ","))
+	add(&o.preflight, cors.AllowHeaders, strings.Join(c.AccessControlAllowHeaders, ","))
+	add(&o.preflight, cors.AllowMethods, strings.Join(c.AccessControlAllowMethods, ","))
+	add(&o.preflight, cors.MaxAge, strconv.FormatInt(c.AccessControlMaxAge, 10))
+	add(&o.actual, cors.ExposeHeaders, strings.Join(c.AccessControlExposeHeaders, ","))
 	for _, e := range slices.Concat(o.preflight, o.actual) {
 		if err := checkField(e.name.String(), e.value); err != nil {
 			return nil, err
@@ -61,18 +52,18 @@ func newCORS(c *Config) (*cors, error) {
 
 // isPreflight reports whether a browser asks beforehand.
 func isPreflight(r *exchange.Request) bool {
-	return r.Method == "OPTIONS" && len(r.Header.Get(requestMethod)) > 0 && len(r.Header.Get(exchange.Origin)) > 0
+	return r.Method == "OPTIONS" && len(r.Header.Get(cors.RequestMethod)) > 0 && len(r.Header.Get(exchange.Origin)) > 0
 }
 
 // answer is the response to a preflight request; it does not reach the server.
-func (o *cors) answer(x *exchange.Exchange) {
+func (o *crossOrigin) answer(x *exchange.Exchange) {
 	x.Respond(200, "", nil)
 	apply(&x.Response.Header, o.preflight)
 	o.setOrigin(x)
 }
 
 // decorate completes any other response.
-func (o *cors) decorate(x *exchange.Exchange) {
+func (o *crossOrigin) decorate(x *exchange.Exchange) {
 	o.setOrigin(x)
 	h := &x.Response.Header
 	apply(h, o.actual)
@@ -81,11 +72,11 @@ func (o *cors) decorate(x *exchange.Exchange) {
 	}
 }
 
-func (o *cors) setOrigin(x *exchange.Exchange) {
+func (o *crossOrigin) setOrigin(x *exchange.Exchange) {
 	origin := x.Request.Header.Get(exchange.Origin)
 	for _, item := range o.origins {
 		if item == "*" || item == string(origin) {
-			x.Response.Header.Set(allowOrigin, item)
+			x.Response.Header.Set(cors.AllowOrigin, item)
 			return
 		}
 	}
@@ -94,7 +85,7 @@ func (o *cors) setOrigin(x *exchange.Exchange) {
 	}
 	for _, re := range o.regexes {
 		if re.Match(origin) {
-			x.Response.Header.SetBytes(allowOrigin, origin)
+			x.Response.Header.SetBytes(cors.AllowOrigin, origin)
 			return
 		}
 	}

@@ -40,7 +40,7 @@ func New(config Config) (exchange.Middleware, error) {
 type handler struct {
 	host              []byte // the custom Host; nil for none
 	request, response []edit
-	cors              *cors // nil when there is nothing of it
+	cors              *crossOrigin // nil when there is nothing of it
 	secure            *secure
 	next              exchange.Handler
 }
