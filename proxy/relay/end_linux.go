@@ -44,9 +44,15 @@ func (e *end) wake(events uint32) {
 	}
 }
 
-// move passes on what e has sent, once, and sees to it that it is called again.
+// turns is how often a busy direction fills and drains its pipe before it is the others' turn.
+const turns = 4
+
+// move passes on what e has sent, as much as is fair, and sees to it that it is called again.
 func (e *end) move() {
 	more, err := e.step()
+	for again := 1; more && err == nil && again < turns; again++ {
+		more, err = e.step()
+	}
 	if err != nil || e.ended && e.other.ended {
 		e.pair.finish(err)
 		return
