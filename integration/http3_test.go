@@ -238,7 +238,8 @@ func TestRestartHTTP3(t *testing.T) {
 		io.WriteString(w, "complete")
 	}))
 	archive, _ := http3Archive(t, backend)
-	g := harness.Start(t, strings.Replace(archive, "entryPoints:", "restart: {socket: $DIR/restart.sock}\nentryPoints:", 1), nil)
+	g := harness.Start(t, strings.NewReplacer("entryPoints:", "restart: {socket: $DIR/restart.sock}\nentryPoints:",
+		"    http3: {}\n", "    http3: {}\n    transport: {lifeCycle: {graceTimeOut: 1m}}\n").Replace(archive), nil)
 	get := func(path string) (string, error) {
 		tr := &http3.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
 		defer tr.Close()

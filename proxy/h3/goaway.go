@@ -51,12 +51,14 @@ func (c *conn) Sweep(now int64) {
 			c.tell(maxStreamID)
 		}
 	case announced:
-		if now-c.ends > int64(drainStep) {
+		// Who has only just connected is about to ask, and may not try again.
+		if now-c.ends > int64(drainStep) && (c.next > 0 || now-c.began > int64(drainSilent)) {
 			c.ending, c.refuse = refusing, c.next
 			c.tell(uint64(c.next))
 		}
 	case refusing:
-		if none {
+		// What was written last may be on its way still, or lost and to be sent again: closing drops it.
+		if none && now-c.quiet > int64(drainLinger) {
 			c.ending = closed
 			c.shut(codeNoError)
 		}

@@ -19,4 +19,6 @@ const (
 	handshakeGrace   = 3 * time.Second        // how long handshakes may go on that had begun before the end
 	handshakeQuiet   = 200 * time.Millisecond // without any, no more are to come
 	drainStep        = time.Second            // between the two GOAWAY of a graceful end
+	drainLinger      = 500 * time.Millisecond // after the last response, until the connection is closed
+	drainSilent      = 5 * time.Second        // how long a connection may then be without its first request
 )
