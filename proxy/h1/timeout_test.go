@@ -44,8 +44,8 @@ func TestTimeouts(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, nil, tt.upstream, tt.set)
 			c := r.dial()
-			go io.WriteString(c, tt.send)
 			began := time.Now()
+			go io.WriteString(c, tt.send)
 			out, _ := io.ReadAll(c)
 			if !strings.HasPrefix(string(out), tt.want) || tt.want == "" && len(out) > 0 {
 				t.Errorf("got %q", out)
