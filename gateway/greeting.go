@@ -185,7 +185,7 @@ func (g *greeting) serve(done func()) {
 		return
 	}
 	g.conn.Close()
-	done()
+	defer done() // whoever waits for the last connection finds its refusal counted
 	if r.rule == "" {
 		return
 	}
