@@ -28,6 +28,7 @@ func quicVisit(t *testing.T, address string, config *tls.Config, hosts ...string
 	config.NextProtos = []string{http3.NextProtoH3}
 	conn, err := quic.DialAddrEarly(ctx, address, config, &quic.Config{})
 	if err != nil {
+		t.Logf("no connection: %v", err)
 		return "refused", state
 	}
 	defer conn.CloseWithError(0x100, "")

@@ -44,7 +44,10 @@ func (s *Source) Run(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		w.failed(err, given)
+		unheard := w.denied.IsZero()
+		if w.failed(err, given); unheard && !w.denied.IsZero() {
+			w.pause = firstPause // the agent is there, and will soon have heard of us
+		}
 		select {
 		case <-ctx.Done():
 		case <-time.After(w.pause + rand.N(w.pause/2)):
