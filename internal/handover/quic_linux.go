@@ -1,6 +1,7 @@
 package handover
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"net"
@@ -9,6 +10,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"golang.org/x/net/ipv4"
@@ -141,14 +143,7 @@ func (c *QUICConn) forward(m *ipv4.Message) bool {
 	b = binary.BigEndian.AppendUint16(b, uint16(m.NN))
 	b = append(append(b, m.OOB[:m.NN]...), m.Buffers[0][:m.N]...)
 	raw, err := c.back.SyscallConn()
-	if err != nil {
-		return false
-	}
-	werr := raw.Write(func(fd uintptr) bool {
-		err = unix.Sendto(int(fd), b, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, nil)
-		return true
-	})
-	return werr == nil && (err == nil || errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.ENOBUFS))
+	return err == nil && sendOn(raw, b) == nil
 }
 
 func (c *QUICConn) readForwarded(from *net.UnixConn, ms []ipv4.Message) (int, error) {
@@ -189,6 +184,48 @@ func (c *QUICConn) gone(from *net.UnixConn, err error) bool {
 func (c *QUICConn) giveAway(from *net.UnixConn) {
 	c.forwarded.Store(from)
 	c.UDPConn.SetReadDeadline(time.Unix(1, 0))
+}
+
+// Relay is for a process that has ended its own connections: it goes on passing packets from the process
+// after it to those before it, until the one before it has ended, or ctx. Without it the way between them
+// would be cut, and the older one would take the socket's packets from the newest. Nobody may be reading.
+func (c *QUICConn) Relay(ctx context.Context) {
+	from := c.forwarded.Load()
+	if from == nil || c.back == nil {
+		return
+	}
+	from.SetReadDeadline(time.Time{})
+	end := func() { from.SetReadDeadline(time.Unix(1, 0)) }
+	defer context.AfterFunc(ctx, end)()
+	go func() {
+		c.back.Read(make([]byte, 1)) // nothing comes this way but the end
+		end()
+	}()
+	raw, err := c.back.SyscallConn()
+	for err == nil {
+		var n int
+		if n, err = from.Read(c.buf); err != nil || n < forwardHead {
+			return
+		}
+		b := c.buf[:n]
+		packet := b[min(forwardHead+int(binary.BigEndian.Uint16(b[18:])), n):]
+		if tag, ok := destination(packet); ok && slices.Contains(c.older, tag) {
+			err = sendOn(raw, b)
+		}
+	}
+}
+
+// sendOn sends a message to a neighbour, if there is room for it. It fails when there is no such process.
+func sendOn(raw syscall.RawConn, b []byte) error {
+	var err error
+	werr := raw.Write(func(fd uintptr) bool {
+		err = unix.Sendto(int(fd), b, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, nil)
+		return true
+	})
+	if werr != nil || errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.ENOBUFS) {
+		return werr
+	}
+	return err
 }
 
 // SetReadDeadline is that of the reading, wherever it is from.

@@ -148,3 +148,48 @@ func TestPacketsReachTheirProcess(t *testing.T) {
 	send(b.packet(false, '2'))
 	b.want(t, "2"+from)
 }
+
+// A process whose connections have ended, between one that has some still and the newest, passes packets on
+// for as long as there is the older one.
+func TestRelay(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "restart.sock")
+	a := startQUIC(t, path)
+	client, err := net.DialUDP("udp", nil, a.conn.LocalAddr().(*net.UDPAddr))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	from := " from " + client.LocalAddr().String()
+	b, c := startQUIC(t, path), startQUIC(t, path)
+	b.conn.SetReadDeadline(time.Unix(1, 0)) // its server has ended
+	for range b.got {
+	}
+	relayed := make(chan struct{})
+	go func() {
+		b.conn.Relay(t.Context())
+		b.conn.Close()
+		close(relayed)
+	}()
+	initial := []byte{0xc0, 0, 0, 0, 1, 8, 1, 2, 3, 4, 5, 6, 7, 8, 'n'}
+	for range 100 {
+		for _, p := range [][]byte{a.packet(false, '1'), b.packet(false, '2'), c.packet(false, '3'), initial} {
+			if _, err := client.Write(p); err != nil {
+				t.Fatal(err)
+			}
+		}
+		a.want(t, "1"+from)
+		c.want(t, "3"+from)
+		c.want(t, "n"+from)
+	}
+	select {
+	case <-relayed:
+		t.Error("the process between has ended before the older one")
+	default:
+	}
+	a.conn.Close()
+	select {
+	case <-relayed:
+	case <-time.After(5 * time.Second):
+		t.Error("the process between has not ended after the older one")
+	}
+}
