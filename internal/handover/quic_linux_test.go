@@ -82,31 +82,47 @@ func (p *quicProcess) packet(long bool, mark byte) []byte {
 	return append(append(append(head, tag[:]...), "12345678"...), mark)
 }
 
+// initial is the first packet of a connection.
+var initial = []byte{0xc0, 0, 0, 0, 1, 8, 1, 2, 3, 4, 5, 6, 7, 8, 'n'}
+
+// quicClient sends packets.
+type quicClient struct {
+	*net.UDPConn
+	t *testing.T
+}
+
+// client returns a client of p's socket, and what p notes behind a payload of its.
+func (p *quicProcess) client(t *testing.T) (c quicClient, from string) {
+	t.Helper()
+	udp, err := net.DialUDP("udp", nil, p.conn.LocalAddr().(*net.UDPAddr))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { udp.Close() })
+	return quicClient{udp, t}, " from " + udp.LocalAddr().String()
+}
+
+func (c quicClient) send(packets ...[]byte) {
+	c.t.Helper()
+	for _, p := range packets {
+		if _, err := c.Write(p); err != nil {
+			c.t.Fatal(err)
+		}
+	}
+}
+
 // Packets reach the process that has their connection, however often that was replaced; new ones reach
 // the last.
 func TestPacketsReachTheirProcess(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "restart.sock")
 	a := startQUIC(t, path)
-	client, err := net.DialUDP("udp", nil, a.conn.LocalAddr().(*net.UDPAddr))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer client.Close()
-	from := " from " + client.LocalAddr().String()
-	initial := []byte{0xc0, 0, 0, 0, 1, 8, 1, 2, 3, 4, 5, 6, 7, 8, 'n'}
-	send := func(packets ...[]byte) {
-		for _, p := range packets {
-			if _, err := client.Write(p); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	send(a.packet(false, 's'), initial)
+	client, from := a.client(t)
+	client.send(a.packet(false, 's'), initial)
 	a.want(t, "s"+from)
 	a.want(t, "n"+from)
 
 	b := startQUIC(t, path)
-	send(a.packet(false, 's'), a.packet(true, 'l'), b.packet(false, 'b'), initial, []byte{0x40}, []byte{0xc0, 0})
+	client.send(a.packet(false, 's'), a.packet(true, 'l'), b.packet(false, 'b'), initial, []byte{0x40}, []byte{0xc0, 0})
 	a.want(t, "s"+from)
 	a.want(t, "l"+from)
 	b.want(t, "b"+from)
@@ -115,7 +131,7 @@ func TestPacketsReachTheirProcess(t *testing.T) {
 	b.want(t, "\x00"+from)
 
 	c := startQUIC(t, path)
-	send(a.packet(false, '1'), b.packet(true, '2'), c.packet(false, '3'), initial)
+	client.send(a.packet(false, '1'), b.packet(true, '2'), c.packet(false, '3'), initial)
 	a.want(t, "1"+from)
 	b.want(t, "2"+from)
 	c.want(t, "3"+from)
@@ -137,7 +153,7 @@ func TestPacketsReachTheirProcess(t *testing.T) {
 	a.conn.Close()
 	for range a.got {
 	}
-	send(a.packet(false, 'x'), c.packet(false, '3'))
+	client.send(a.packet(false, 'x'), c.packet(false, '3'))
 	c.want(t, "3"+from)
 	b.want(t, "x"+from)
 
@@ -145,7 +161,7 @@ func TestPacketsReachTheirProcess(t *testing.T) {
 	c.conn.Close()
 	for range c.got {
 	}
-	send(b.packet(false, '2'))
+	client.send(b.packet(false, '2'))
 	b.want(t, "2"+from)
 }
 
@@ -154,12 +170,7 @@ func TestPacketsReachTheirProcess(t *testing.T) {
 func TestRelay(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "restart.sock")
 	a := startQUIC(t, path)
-	client, err := net.DialUDP("udp", nil, a.conn.LocalAddr().(*net.UDPAddr))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer client.Close()
-	from := " from " + client.LocalAddr().String()
+	client, from := a.client(t)
 	b, c := startQUIC(t, path), startQUIC(t, path)
 	b.conn.SetReadDeadline(time.Unix(1, 0)) // its server has ended
 	for range b.got {
@@ -170,13 +181,8 @@ func TestRelay(t *testing.T) {
 		b.conn.Close()
 		close(relayed)
 	}()
-	initial := []byte{0xc0, 0, 0, 0, 1, 8, 1, 2, 3, 4, 5, 6, 7, 8, 'n'}
 	for range 100 {
-		for _, p := range [][]byte{a.packet(false, '1'), b.packet(false, '2'), c.packet(false, '3'), initial} {
-			if _, err := client.Write(p); err != nil {
-				t.Fatal(err)
-			}
-		}
+		client.send(a.packet(false, '1'), b.packet(false, '2'), c.packet(false, '3'), initial)
 		a.want(t, "1"+from)
 		c.want(t, "3"+from)
 		c.want(t, "n"+from)

@@ -15,8 +15,8 @@ import (
 	"github.com/pergola-mesh/pergola/proxy/exchange"
 )
 
-// server answers each connection with its name, after a line if it waits for one.
-func server(t *testing.T, name string, wait bool) string {
+// serve has answer serve each connection to an address, which it returns, and closes it after.
+func serve(t *testing.T, answer func(net.Conn)) string {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -32,15 +32,23 @@ func server(t *testing.T, name string, wait bool) string {
 			go func() {
 				defer c.Close()
 				c.SetDeadline(time.Now().Add(10 * time.Second))
-				line := ""
-				if wait {
-					line, _ = bufio.NewReader(c).ReadString('\n')
-				}
-				io.WriteString(c, name+line)
+				answer(c)
 			}()
 		}
 	}()
 	return ln.Addr().String()
+}
+
+// server answers each connection with its name, after a line if it waits for one.
+func server(t *testing.T, name string, wait bool) string {
+	t.Helper()
+	return serve(t, func(c net.Conn) {
+		line := ""
+		if wait {
+			line, _ = bufio.NewReader(c).ReadString('\n')
+		}
+		io.WriteString(c, name+line)
+	})
 }
 
 // closed is an address where nobody listens.

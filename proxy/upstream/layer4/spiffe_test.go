@@ -28,29 +28,14 @@ func TestServersKnownBySPIFFE(t *testing.T) {
 	}{domain.Issue(t, "/gateway"), x509bundle.NewSet(domain.Bundle())}
 	config := spiffetest.Server(domain.Issue(t, "/db"), domain)
 	var greeted atomic.Int32
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { ln.Close() })
-	go func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				c.SetDeadline(time.Now().Add(10 * time.Second))
-				s := tls.Server(c, config)
-				if s.Handshake() == nil {
-					greeted.Add(1)
-					io.WriteString(s, "hello "+s.ConnectionState().PeerCertificates[0].URIs[0].String())
-				}
-				s.Close()
-			}()
+	address := serve(t, func(c net.Conn) {
+		s := tls.Server(c, config)
+		if s.Handshake() == nil {
+			greeted.Add(1)
+			io.WriteString(s, "hello "+s.ConnectionState().PeerCertificates[0].URIs[0].String())
 		}
-	}()
-	address := ln.Addr().String()
+		s.Close()
+	})
 	known := func(ids ...string) LoadBalancer {
 		return LoadBalancer{Servers: []Server{{Address: address, TLS: true}}, Transport: &Transport{
 			TLS: upstream.TLS{SPIFFE: &upstream.SPIFFE{IDs: ids, Source: source}}}}
