@@ -3,7 +3,6 @@ package h1
 import (
 	"io"
 	"strconv"
-	"time"
 
 	"github.com/pergola-mesh/pergola/internal/httpdate"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
@@ -218,23 +217,4 @@ func appendStatusLine(dst []byte, status int) []byte {
 		status = 500
 	}
 	return append(dst, statusLines[status]...)
-}
-
-// lingerTime is how long a closing connection goes on reading, so that what it sent is not lost to
-// the reset that unread bytes would cause.
-const lingerTime = 500 * time.Millisecond
-
-func (c *conn1) linger() {
-	if c.io.CloseWrite() != nil {
-		return
-	}
-	c.io.Net().SetReadDeadline(time.Now().Add(lingerTime))
-	p := c.takeWorkspace().in
-	for n := 0; n < maxDrain; {
-		m, err := c.io.Read(p)
-		n += m
-		if err != nil {
-			return
-		}
-	}
 }

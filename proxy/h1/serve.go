@@ -110,7 +110,7 @@ func (c *conn1) serve() {
 		}
 	}
 	if c.lingering && !c.broken {
-		c.linger()
+		c.io.Linger()
 	}
 }
 

@@ -15,7 +15,7 @@ import (
 // mysqlLogin is a stream of MySQL until its server has answered the client's login. It is the stream's
 // goroutine's.
 type mysqlLogin struct {
-	client   mysql.Conn // its connection is set by read
+	client   mysql.Conn // its connection is set by speakOn
 	login    *mysql.Login
 	greeting *mysql.Greeting // the server's
 	number   byte            // of the next packet with the server
@@ -23,15 +23,20 @@ type mysqlLogin struct {
 	answered bool
 }
 
+// speakOn makes conn the client's. What it has Ahead is read first; writes are not those of a Loop.
+func (l *mysqlLogin) speakOn(conn *listen.Conn) {
+	l.client.ReadWriter = struct {
+		io.Reader
+		io.Writer
+	}{conn, conn.Net()}
+}
+
 // read reads what the client wants.
 func (l *mysqlLogin) read(s *stream) error {
 	if err := s.within(s.server.Handshake); err != nil {
 		return err
 	}
-	l.client.ReadWriter = struct {
-		io.Reader
-		io.Writer
-	}{s.conn, s.conn.Net()}
+	l.speakOn(s.conn)
 	payload, err := l.client.Next()
 	if err == nil {
 		s.Received.Add(int64(mysql.HeaderSize + len(payload)))
@@ -128,10 +133,7 @@ func (l *mysqlLogin) farewell(s *stream) bool {
 	}
 	if l.client.ReadWriter == nil { // its login was not read
 		l.client.Sequence++
-		l.client.ReadWriter = struct {
-			io.Reader
-			io.Writer
-		}{s.conn, s.conn.Net()}
+		l.speakOn(s.conn)
 	}
 	s.conn.Net().SetDeadline(time.Now().Add(listen.LingerTime))
 	return l.client.Send(told.Append(nil)) == nil
