@@ -47,7 +47,7 @@ func (d *Decoder) Decode(b *fields.Block, block []byte) error {
 		case c&0xc0 == 0x40: // §6.2.1
 			block, ok = d.literal(b, block, 6, true)
 			first = false
-		case c&0xe0 == 0x20: // §6.3, and only at the beginning: §4.2
+		case c&0xe0 == 0x20: // §6.3, and only at the beginning: §4.2. Two may be needed; more do no harm
 			if !first {
 				return errLateUpdate
 			}
