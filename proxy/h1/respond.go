@@ -14,7 +14,7 @@ import (
 func (c *conn1) respond(x *exchange.Exchange) {
 	ws, p := c.ws, &x.Response
 	if c.life.Err() != nil {
-		c.closing = true // nobody is there to read it
+		c.part(closes) // nobody is there to read it
 		return
 	}
 	c.settle(x)
@@ -61,7 +61,7 @@ type unsent struct{ error }
 
 // cut gives a connection up in the middle of a response.
 func (c *conn1) cut(x *exchange.Exchange, err error) {
-	c.closing, c.broken = true, true
+	c.part(breaks)
 	if !x.Record.Failed {
 		x.Record.Failed, x.Record.Error, x.Record.Kind = true, err, exchange.KindOf(err)
 	}
@@ -83,12 +83,12 @@ func (c *conn1) settle(x *exchange.Exchange) {
 		s.MaxRequests > 0 && c.served >= s.MaxRequests ||
 		s.MaxAge > 0 && x.Record.Start-c.began > int64(s.MaxAge) {
 		// In stages: what the client sends behind this request must not make a reset of it. RFC 9112 §9.6.
-		c.closing, c.lingering = true, true
+		c.part(lingers)
 	}
 	// A body that nobody has begun to read or is about to, and that is too long to drain or may never come:
 	// tell the client now that the connection ends.
 	if b := &c.ws.body; !c.leave.Load() || !b.touched.Load() && !b.short && !x.Record.Sent {
-		c.closing, c.lingering = true, true
+		c.part(lingers)
 	}
 }
 
@@ -118,12 +118,12 @@ func (c *conn1) frame(x *exchange.Exchange) (chunked bool) {
 	case p.Body == nil:
 		out = append(out, "Content-Length: 0\r\n"...)
 	case old:
-		c.closing, c.lingering = true, true // a reset would look like a body that was cut off
+		c.part(lingers) // a reset would look like a body that was cut off
 	default:
 		chunked = true
 		out = append(out, "Transfer-Encoding: chunked\r\n"...)
 	}
-	if c.closing {
+	if c.last() {
 		out = append(out, "Connection: close\r\n"...)
 	} else if old {
 		out = append(out, "Connection: keep-alive\r\n"...)

@@ -28,13 +28,11 @@ type conn1 struct {
 	ws        *workspace  // nil while idle
 	served    int         // requests so far
 	began     int64       // when the connection was accepted
-	closing   bool        // this exchange is the connection's last
-	outside   bool        // the next exchange runs outside the readiness callback
-	lingering bool        // the client may still be sending: do not reset what it has yet to read
-	broken    bool        // the response was cut off, and the connection is to be reset
+	parting   parting     // whether and how the connection ends behind this exchange
+	outside   bool        // the next exchange runs outside the readiness callback: where, not whether it is the last
 	informing sync.Mutex  // orders an interim response of the body's reader before the final one
 	answered  bool        // the final response has begun
-	leave     atomic.Bool // the client was told to go on and send its body
+	leave     atomic.Bool // the client was told to go on and send its body: of the exchange, and the sweeper reads it
 }
 
 // workspace is what an exchange in progress needs. It is pooled, so that idle connections hold none.
@@ -105,11 +103,11 @@ func (c *conn1) serve() {
 		}
 		c.outside = false
 		c.run()
-		if c.closing {
+		if c.last() {
 			break
 		}
 	}
-	if c.lingering && !c.broken {
+	if c.parting == lingers {
 		c.io.Linger()
 	}
 }
@@ -137,7 +135,7 @@ func (c *conn1) Wake() {
 }
 
 // step runs whenever there may be something to read: it answers every request that is complete. It
-// returns true to leave the callback, with outside or closing set.
+// returns true to leave the callback: for an exchange outside it, or for good.
 func (c *conn1) step() bool {
 	more := true // the last read may have left something unread
 	for {
@@ -171,7 +169,7 @@ func (c *conn1) step() bool {
 		}
 		if err != nil {
 			c.lost(err)
-			c.closing = true
+			c.part(closes)
 			return true
 		}
 		ws.w += n
@@ -311,7 +309,7 @@ func (c *conn1) begin(end int) outcome {
 		return leave
 	}
 	c.run()
-	if c.closing {
+	if c.last() {
 		return leave
 	}
 	return answered
@@ -369,7 +367,7 @@ func (c *conn1) rescue(x *exchange.Exchange, err error) {
 	}
 	exchange.Rescue(x, err)
 	if k := x.Record.Kind; k == exchange.BadRequest || k == exchange.ClientAbort || k == exchange.ClientTimeout {
-		c.closing = true
+		c.part(closes)
 	}
 }
 
@@ -387,7 +385,7 @@ func (c *conn1) refuse(err error) {
 		c.srv.Refused(rule.Name)
 	}
 	exchange.Rescue(x, err)
-	c.closing, c.lingering = true, true
+	c.part(lingers)
 	c.served++
 	c.respond(x)
 	c.finish(x)
@@ -415,11 +413,8 @@ func (c *conn1) finish(x *exchange.Exchange) {
 // read the response: what nobody reads makes the kernel reset the connection.
 func (c *conn1) settleRest() {
 	b := &c.ws.body
-	switch {
-	case !c.closing && !b.drain():
-		c.closing, c.lingering = true, true
-	case c.closing && (!b.over || b.r < b.w):
-		c.lingering = true
+	if c.last() && (!b.over || b.r < b.w) || !c.last() && !b.drain() {
+		c.part(lingers)
 	}
 }
 
@@ -429,7 +424,7 @@ func (c *conn1) carry() {
 	ws := c.ws
 	in := &ws.body.incoming
 	switch {
-	case c.closing:
+	case c.last():
 	case in.large == nil:
 		ws.r, ws.w = in.r, in.w
 	default:

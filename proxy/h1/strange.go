@@ -34,5 +34,5 @@ func (c *conn1) turnAway(err error) {
 		c.srv.Refused(rule.Name)
 	}
 	c.srv.Logger.Debug("connection refused: it does not begin with a request", "client", c.info.PeerText, "error", err)
-	c.closing, c.lingering = true, true
+	c.part(lingers)
 }

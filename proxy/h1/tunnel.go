@@ -14,7 +14,7 @@ import (
 // RFC 9110 §7.8.
 func (c *conn1) tunnel(x *exchange.Exchange) {
 	ws, t := c.ws, x.Response.Tunnel
-	c.closing = true
+	c.part(closes)
 	out := appendStatusLine(ws.out[:0], x.Response.Status)
 	out = x.Response.Header.AppendTo(out)
 	if x.Response.Status == 101 {
