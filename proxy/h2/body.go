@@ -2,7 +2,6 @@ package h2
 
 import (
 	"io"
-	"sync"
 	"sync/atomic"
 
 	"github.com/pergola-mesh/pergola/proxy/exchange"
@@ -19,22 +18,13 @@ type requestBody struct {
 	count atomic.Int64 // bytes handed out
 
 	// With the connection's lock.
-	chunks  []*chunk
-	lent    *chunk // what the last Next returned
-	window  int    // how much the client may send
-	drained int    // taken since it was last told
-	err     error  // why there is no more
-	closed  bool   // nobody wants the rest
-	waiting bool   // somebody waits for more
+	backlog
+	window  int   // how much the client may send
+	drained int   // taken since it was last told
+	err     error // why there is no more
+	closed  bool  // nobody wants the rest
+	waiting bool  // somebody waits for more
 }
-
-// chunk is a part of a body in memory.
-type chunk struct {
-	n   int
-	buf [frame.MinMaxSize]byte
-}
-
-var chunks = sync.Pool{New: func() any { return new(chunk) }}
 
 // begin makes the body that of the request, if it has one.
 func (b *requestBody) begin() {
@@ -83,23 +73,6 @@ func (s *downStream) receive(f *frame.Frame) *frame.Error {
 	return nil
 }
 
-// push keeps p. Small pieces share memory: there is never much more of it than there is data.
-func (b *requestBody) push(p []byte) {
-	for len(p) > 0 {
-		n := len(b.chunks)
-		if n == 0 || b.chunks[n-1].n == len(b.chunks[n-1].buf) {
-			k := chunks.Get().(*chunk)
-			k.n = 0
-			b.chunks = append(b.chunks, k)
-			n++
-		}
-		k := b.chunks[n-1]
-		m := copy(k.buf[k.n:], p)
-		k.n += m
-		p = p[m:]
-	}
-}
-
 // took counts what was taken, and lets the client send that much again. With the lock.
 func (b *requestBody) took(n int) {
 	c := b.s.c
@@ -127,14 +100,10 @@ func (b *requestBody) Whole() ([]byte, bool) {
 	s := b.s
 	s.c.mu.Lock()
 	defer s.c.mu.Unlock()
-	if !s.ended || b.err != nil || b.closed || len(b.chunks) > 1 || s.x.Request.Trailer.Len() > 0 {
+	if !s.ended || b.err != nil || b.closed || s.x.Request.Trailer.Len() > 0 {
 		return nil, false
 	}
-	if len(b.chunks) == 0 {
-		return nil, true
-	}
-	k := b.chunks[0]
-	return k.buf[:k.n:k.n], true
+	return b.whole()
 }
 
 // Next returns more of the body. A client that waits for leave to send it is given leave first, unless a
@@ -149,7 +118,9 @@ func (b *requestBody) Next() ([]byte, error) {
 		}
 	}
 	c.mu.Lock()
-	b.takeBack()
+	if n := b.takeBack(); n > 0 {
+		b.took(n)
+	}
 	for {
 		switch {
 		case b.closed:
@@ -159,13 +130,11 @@ func (b *requestBody) Next() ([]byte, error) {
 			err := b.err
 			c.release()
 			return nil, err
-		case len(b.chunks) > 0:
-			k := b.chunks[0]
-			b.chunks = b.chunks[:copy(b.chunks, b.chunks[1:])]
-			b.lent = k
+		case !b.empty():
+			p := b.take()
 			c.release()
-			b.count.Add(int64(k.n))
-			return k.buf[:k.n:k.n], nil
+			b.count.Add(int64(len(p)))
+			return p, nil
 		case s.ended:
 			c.release()
 			return nil, io.EOF
@@ -179,44 +148,20 @@ func (b *requestBody) Next() ([]byte, error) {
 	}
 }
 
-// takeBack frees what Next has lent. With the lock.
-func (b *requestBody) takeBack() {
-	if k := b.lent; k != nil {
-		b.lent = nil
-		b.took(k.n)
-		chunks.Put(k)
-	}
-}
-
 // Close gives up the rest.
 func (b *requestBody) Close() error {
 	c := b.s.c
 	c.mu.Lock()
 	b.closed = true
-	b.discard()
+	c.credit(b.discard())
 	wake(b.wake)
 	c.release()
 	return nil
 }
 
-// discard frees what nobody has taken. With the lock.
-func (b *requestBody) discard() {
-	for i, k := range b.chunks {
-		b.s.c.credit(k.n)
-		chunks.Put(k)
-		b.chunks[i] = nil
-	}
-	b.chunks = b.chunks[:0]
-}
-
 // giveBack frees everything: nobody reads any more. With the lock.
 func (b *requestBody) giveBack() {
-	b.discard()
-	if k := b.lent; k != nil {
-		b.lent = nil
-		b.s.c.credit(k.n)
-		chunks.Put(k)
-	}
+	b.s.c.credit(b.discard() + b.takeBack())
 }
 
 // fail ends the body before its time. With the lock.
@@ -224,7 +169,7 @@ func (b *requestBody) fail(err error) {
 	if b.err == nil {
 		b.err = err
 	}
-	b.discard()
+	b.s.c.credit(b.discard())
 	wake(b.wake)
 }
 

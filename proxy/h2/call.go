@@ -29,7 +29,6 @@ type call struct {
 	bodiless       bool         // the answer has no body, such as that to HEAD
 	asks           bool         // the client waits for a 100
 	tun            upTunnel     // the response's tunnel
-	last           *chunk       // what the last Next returned
 	taken          int64        // bytes of the body, by Next
 
 	// With the connection's lock.
@@ -44,8 +43,7 @@ type call struct {
 	refused            bool           // and has not looked at it at all
 	fresh              bool           // nothing had come on the connection before
 	err                error          // why it ended before its time
-	chunks             []*chunk       // of the body, that nobody has taken
-	buffered           int            // bytes in them
+	body               backlog        // of the response
 	left               int64          // what the body must still have; -1 when nobody said
 	window             int            // what the server takes
 	recv               int            // what it may send
@@ -394,7 +392,7 @@ func (k *call) Free() {
 	k.trailer.Shed()
 	drain(k.came)
 	drain(k.room)
-	*k = call{came: k.came, room: k.room, path: k.path[:0], block: k.block, trailer: k.trailer, chunks: k.chunks[:0]}
+	*k = call{came: k.came, room: k.room, path: k.path[:0], block: k.block, trailer: k.trailer, body: k.body}
 	if cap(k.path) > 8<<10 {
 		k.path = nil
 	}

@@ -304,7 +304,7 @@ func TestPoolPushesBack(t *testing.T) {
 	await(t, "the window is used up", func() bool {
 		u.mu.Lock()
 		defer u.mu.Unlock()
-		return u.streams[1] != nil && u.streams[1].buffered == upStreamWindow
+		return u.streams[1] != nil && u.streams[1].body.size == upStreamWindow
 	})
 	if n := sent.Load() - 8000<<10; n > upStreamWindow+64<<10 {
 		t.Errorf("%d bytes were sent to nobody", n)

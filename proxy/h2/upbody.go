@@ -28,7 +28,7 @@ func (k *call) receive(f *frame.Frame) *frame.Error {
 		k.left -= int64(len(p))
 	}
 	k.total += len(p)
-	k.push(p)
+	k.body.push(p)
 	if f.Ends() {
 		return k.u.ended(k)
 	}
@@ -38,35 +38,17 @@ func (k *call) receive(f *frame.Frame) *frame.Error {
 	return nil
 }
 
-// push keeps p. Small pieces share memory: there is never much more of it than there is data.
-func (k *call) push(p []byte) {
-	k.buffered += len(p)
-	for len(p) > 0 {
-		n := len(k.chunks)
-		if n == 0 || k.chunks[n-1].n == len(k.chunks[n-1].buf) {
-			c := chunks.Get().(*chunk)
-			c.n = 0
-			k.chunks = append(k.chunks, c)
-			n++
-		}
-		c := k.chunks[n-1]
-		m := copy(c.buf[c.n:], p)
-		c.n += m
-		p = p[m:]
-	}
-}
-
 // allow lets the server send again what has been taken, once that is worth a frame. Whoever takes all
 // as it comes is let have more at once. With the lock.
 func (k *call) allow() {
 	if k.ended || k.stopped || k.u.over != nil {
 		return
 	}
-	if k.buffered == 0 && k.total >= k.target && k.target < maxUpWindow {
+	if k.body.size == 0 && k.total >= k.target && k.target < maxUpWindow {
 		k.target = min(2*k.target, maxUpWindow)
 		k.total = 0
 	}
-	if n := k.target - k.recv - k.buffered; n >= k.target/2 {
+	if n := k.target - k.recv - k.body.size; n >= k.target/2 {
 		k.u.out = frame.AppendWindowUpdate(k.u.out, k.id, n)
 		k.recv += n
 	}
@@ -74,15 +56,14 @@ func (k *call) allow() {
 
 // Whole is exchange.Whole.
 func (k *call) Whole() ([]byte, bool) {
-	if !k.over || k.err != nil || k.trailers || len(k.chunks) > 1 {
+	if !k.over || k.err != nil || k.trailers {
 		return nil, false
 	}
-	if len(k.chunks) == 0 {
-		return nil, true
+	p, whole := k.body.whole()
+	if len(p) > 0 {
+		k.x.Record.UpstreamBytes = k.taken + int64(len(p))
 	}
-	c := k.chunks[0]
-	k.x.Record.UpstreamBytes = k.taken + int64(c.n)
-	return c.buf[:c.n:c.n], true
+	return p, whole
 }
 
 // Waits is exchange.Waiter: a body of unknown length may be an event stream.
@@ -92,7 +73,7 @@ func (k *call) Waits() bool {
 	}
 	k.u.mu.Lock()
 	defer k.u.mu.Unlock()
-	return len(k.chunks) == 0 && !k.ended && k.err == nil
+	return k.body.empty() && !k.ended && k.err == nil
 }
 
 // Ended is exchange.Ender.
@@ -100,16 +81,13 @@ func (k *call) Ended() bool { return k.over && k.err == nil }
 
 // Next is exchange.Body.
 func (k *call) Next() ([]byte, error) {
-	if k.last != nil {
-		chunks.Put(k.last)
-		k.last = nil
-	}
+	k.body.takeBack()
 	if k.over { // the reader is done with it
 		return k.next()
 	}
 	u := k.u
 	u.mu.Lock()
-	for len(k.chunks) == 0 && !k.ended && k.err == nil {
+	for k.body.empty() && !k.ended && k.err == nil {
 		k.allow()
 		k.waits = true
 		u.unlock()
@@ -132,13 +110,11 @@ func (k *call) Next() ([]byte, error) {
 
 // next returns what is there.
 func (k *call) next() ([]byte, error) {
-	if len(k.chunks) > 0 {
-		k.last = k.chunks[0]
-		k.chunks = k.chunks[:copy(k.chunks, k.chunks[1:])]
-		k.buffered -= k.last.n
-		k.taken += int64(k.last.n)
+	if !k.body.empty() {
+		p := k.body.take()
+		k.taken += int64(len(p))
 		k.x.Record.UpstreamBytes = k.taken
-		return k.last.buf[:k.last.n], nil
+		return p, nil
 	}
 	if k.err != nil {
 		return nil, k.err
@@ -177,14 +153,6 @@ func (k *call) Close() error {
 func (k *call) discard() {
 	k.u.mu.Lock()
 	defer k.u.mu.Unlock()
-	for i, c := range k.chunks {
-		chunks.Put(c)
-		k.chunks[i] = nil
-	}
-	k.chunks = k.chunks[:0]
-	k.buffered = 0
-	if k.last != nil {
-		chunks.Put(k.last)
-		k.last = nil
-	}
+	k.body.discard()
+	k.body.takeBack()
 }
