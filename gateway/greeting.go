@@ -43,8 +43,9 @@ func (g *greeting) Sweep(now int64) {
 // A refusal is why a greeting came to nothing, by the name of its rule. Without a rule it is nobody's
 // fault.
 type refusal struct {
-	rule string
-	err  error
+	rule  string
+	err   error
+	hello *identity.Session // of a handshake of TLS that failed, which the client was told by an alert
 }
 
 // settle finds out what is spoken, and with whom.
@@ -69,7 +70,7 @@ func (g *greeting) greet() (Protocol, *refusal) {
 			return nil, &refusal{err: err}
 		}
 		if g.said.Store(true); err != nil {
-			return nil, &refusal{"proxy_protocol", err}
+			return nil, &refusal{rule: "proxy_protocol", err: err}
 		}
 		g.conn.Unread(rest)
 	}
@@ -130,9 +131,9 @@ func (g *greeting) relayed() (Protocol, *refusal) {
 	}
 	var named *relay.Refusal
 	if errors.As(err, &named) {
-		return nil, &refusal{named.Rule, named.Err}
+		return nil, &refusal{rule: named.Rule, err: named.Err}
 	}
-	return nil, &refusal{"greeting", err}
+	return nil, &refusal{rule: "greeting", err: err}
 }
 
 // handshake terminates TLS.
@@ -141,9 +142,9 @@ func (g *greeting) handshake() (Protocol, *refusal) {
 	t := tls.Server(g.conn.Wire(), g.e.speaks.tls(g.info))
 	if err := t.HandshakeContext(ctx); err != nil {
 		if reason := session.Err(); reason != nil {
-			return nil, &refusal{"tls_refused", reason}
+			return nil, &refusal{"tls_refused", reason, session}
 		}
-		return nil, &refusal{handshakeRule(err), err}
+		return nil, &refusal{handshakeRule(err), err, session}
 	}
 	g.conn = listen.NewConn(t, nil)
 	state := t.ConnectionState()
@@ -153,7 +154,7 @@ func (g *greeting) handshake() (Protocol, *refusal) {
 	case state.NegotiatedProtocol == challengeProtocol:
 		return nil, &refusal{err: errors.New("the handshake was all that an ACME authority wanted")}
 	case p == nil:
-		return nil, &refusal{"tls_protocol", errors.New("nothing here speaks " + state.NegotiatedProtocol)}
+		return nil, &refusal{rule: "tls_protocol", err: errors.New("nothing here speaks " + state.NegotiatedProtocol)}
 	}
 	return p, nil
 }
@@ -184,6 +185,10 @@ func (g *greeting) serve(done func()) {
 		p.Serve(g.conn, g.info, done)
 		return
 	}
+	if r.hello != nil {
+		// In TLS 1.3 a client may have sent its request before it hears that its certificate is missing.
+		g.conn.Linger()
+	}
 	g.conn.Close()
 	defer done() // whoever waits for the last connection finds its refusal counted
 	if r.rule == "" {
@@ -194,5 +199,9 @@ func (g *greeting) serve(done func()) {
 		return
 	}
 	g.e.refused(r.rule)
-	g.e.logger.Debug("connection refused", "rule", r.rule, "peer", g.info.PeerText, "error", r.err)
+	attributes := []any{"rule", r.rule, "peer", g.info.PeerText, "error", r.err}
+	if r.hello != nil && r.hello.Policy() != nil {
+		attributes = append(attributes, "serverName", r.hello.ServerName(), "options", r.hello.Policy().Name())
+	}
+	g.e.logger.Debug("connection refused", attributes...)
 }

@@ -230,6 +230,25 @@ func TestFailedHandshakes(t *testing.T) {
 	}
 }
 
+// A client of TLS 1.3 without the certificate that is asked for has sent a request before it knows: it
+// still hears why.
+func TestFailedHandshakesAreExplained(t *testing.T) {
+	p := startTLS(t, &tls.Config{Certificates: []tls.Certificate{certificate("h")}, ClientAuth: tls.RequireAnyClientCert}, nil)
+	for range 20 {
+		c := tls.Client(p.dial(t), clientConfig(nil))
+		if err := c.Handshake(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Write(make([]byte, 100<<10)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Read(make([]byte, 1)); err == nil || !strings.Contains(err.Error(), "certificate required") {
+			t.Fatalf("the client was told %v", err)
+		}
+		c.Close()
+	}
+}
+
 // Draining ends connections that have said nothing, and killing cuts handshakes.
 func TestStopEndsGreetings(t *testing.T) {
 	p := startTLS(t, &tls.Config{Certificates: []tls.Certificate{certificate("h")}}, func(e *static.EntryPoint) {

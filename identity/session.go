@@ -44,6 +44,10 @@ func (s *Session) Err() error { return s.err }
 // Policy is the policy that the handshake was made under; nil if it never got so far.
 func (s *Session) Policy() *Policy { return s.policy }
 
+// ServerName is the name that the client asked for, in normal form; empty if it asked for none, or the
+// handshake never got so far.
+func (s *Session) ServerName() string { return s.name }
+
 // Admit returns the policy that requests for a host come under at edge, and nil when they must not be
 // answered on this connection: the host is bound to another policy than the one it was made under, or to
 // a later version of it that the connection does not satisfy. RFC 9110 §15.5.20.
