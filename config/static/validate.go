@@ -26,6 +26,16 @@ func (l *Loaded) validate() {
 	l.ocsp()
 	l.spiffe()
 	l.resolvers()
+	l.restart()
+}
+
+// restart bounds the path of a Unix socket: the kernel takes 104 to 108 bytes, of which a process needs some
+// for the name that it binds before it renames.
+func (l *Loaded) restart() {
+	const longest = 90
+	if n := len(l.Config.Restart.Socket); n > longest {
+		l.problem("restart.socket", "has %d bytes; the path of a Unix socket is short: at most %d here", n, longest)
+	}
 }
 
 // problem notes what is wrong with a key, at the place of the key or of the section it is in.
@@ -68,10 +78,7 @@ func (l *Loaded) entryPoints() {
 	for _, name := range slices.Sorted(maps.Keys(eps)) {
 		e, key := eps[name], "entryPoints."+name
 		l.address(key+".address", e)
-		if other, ok := taken[e.Address]; ok && e.Address != "" && !e.ReusePort && !strings.HasSuffix(e.ListenAddress(), ":0") {
-			l.problem(key+".address", "is %s, which entry point %s listens on already", e.Address, other)
-		}
-		taken[e.Address] = name
+		l.taken(key, name, e, taken)
 		if p := e.ProxyProtocol; p != nil {
 			l.ranges(key+".proxyProtocol.trustedIPs", p.TrustedIPs)
 			if !p.Insecure && len(p.TrustedIPs) == 0 {
@@ -87,9 +94,30 @@ func (l *Loaded) entryPoints() {
 		l.positive(key+".http2.maxConcurrentStreams", e.HTTP2.MaxConcurrentStreams)
 		l.positive(key+".http2.maxDecoderHeaderTableSize", e.HTTP2.MaxDecoderHeaderTableSize)
 		l.positive(key+".http2.maxEncoderHeaderTableSize", e.HTTP2.MaxEncoderHeaderTableSize)
+		if e.Protocol() == "udp" {
+			l.positive(key+".udp.timeout", int(e.UDP.Timeout))
+		}
 		l.http3(key+".http3", e)
 		l.startTLS(key, e)
 		l.redirection(name, e)
+	}
+}
+
+// taken notes where an entry point listens, and that another one does already.
+func (l *Loaded) taken(key, name string, e *EntryPoint, taken map[string]string) {
+	if e.Address == "" || strings.HasSuffix(e.ListenAddress(), ":0") {
+		return
+	}
+	claim := func(key, protocol string) {
+		at := e.ListenAddress() + "/" + protocol
+		if other, ok := taken[at]; ok && !e.ReusePort {
+			l.problem(key, "is %s, which entry point %s listens on already", strings.TrimSuffix(at, "/tcp"), other)
+		}
+		taken[at] = name
+	}
+	claim(key+".address", e.Protocol())
+	if e.HTTP3 != nil && e.Protocol() == "tcp" {
+		claim(key+".http3", "udp")
 	}
 }
 
@@ -170,8 +198,11 @@ func (l *Loaded) redirection(name string, e *EntryPoint) {
 func (l *Loaded) entryPoint(key, name string) {
 	eps := l.Config.EntryPoints
 	if e := eps[name]; e != nil {
-		if e.StartTLS != nil {
+		switch {
+		case e.StartTLS != nil:
 			l.problem(key, "is %q, which does not speak HTTP: it has startTLS", name)
+		case e.Protocol() == "udp":
+			l.problem(key, "is %q, which does not speak HTTP: it is for UDP", name)
 		}
 		return
 	}

@@ -68,7 +68,7 @@ func (p *process) ready(before *handover.Predecessor) error {
 // spawn starts the program that is now at this one's path, with the same arguments, to replace it.
 func (p *process) spawn() error {
 	if p.successor == nil {
-		return errors.New("restart.socket is not set")
+		return errors.New("restart.socket is not set, or could not be served when this process started")
 	}
 	path, err := os.Executable()
 	if err != nil {

@@ -210,6 +210,24 @@ func TestNobodyToTakeFrom(t *testing.T) {
 	}
 }
 
+// What is at the path and is not a socket is left alone.
+func TestPathOfAFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pergola.yaml")
+	if err := os.WriteFile(path, []byte("entryPoints: {}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if p, err := Take(path, &Sockets{}); p != nil || err == nil || !strings.Contains(err.Error(), "is not a socket") {
+		t.Errorf("taken from a file: %v, %v", p, err)
+	}
+	if v, err := Serve(path, &Sockets{}, quiet, func() {}); err == nil {
+		v.Close()
+		t.Error("served in place of a file")
+	}
+	if content, err := os.ReadFile(path); err != nil || string(content) != "entryPoints: {}" {
+		t.Errorf("the file now holds %q, %v", content, err)
+	}
+}
+
 // Of two successors the first that is ready wins, and a third finds it at once.
 func TestTwoSuccessors(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "restart.sock")

@@ -38,6 +38,9 @@ func Serve(path string, s *Sockets, logger *slog.Logger, stop func()) (*Server, 
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, err
 	}
+	if err := mayReplace(path); err != nil {
+		return nil, err
+	}
 	// Bound under another name and renamed over path, so that there is a server at path at every moment.
 	fresh := fmt.Sprintf("%s.%d", path, os.Getpid())
 	os.Remove(fresh)

@@ -65,7 +65,7 @@ var errReplaced = errors.New("it has been replaced already")
 func try(path string, s *Sockets) (*Predecessor, error) {
 	c, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: path, Net: "unix"})
 	if errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ECONNREFUSED) {
-		return nil, nil
+		return nil, mayReplace(path)
 	}
 	if err != nil {
 		return nil, err
@@ -76,6 +76,15 @@ func try(path string, s *Sockets) (*Predecessor, error) {
 		return nil, fmt.Errorf("taking over from the process at %s: %w", path, err)
 	}
 	return p, nil
+}
+
+// mayReplace refuses to serve at path when something is there that is not a socket: it would be lost.
+func mayReplace(path string) error {
+	info, err := os.Lstat(path)
+	if err == nil && info.Mode().Type() != os.ModeSocket {
+		return fmt.Errorf("%s exists and is not a socket: name a path of its own, such as /run/pergola/restart.sock", path)
+	}
+	return nil
 }
 
 func take(c *net.UnixConn, s *Sockets) (*Predecessor, error) {

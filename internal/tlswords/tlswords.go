@@ -31,7 +31,10 @@ func Versions(lowest, highest string) (low, high uint16, err error) {
 		return 0, 0, fmt.Errorf("maxVersion: %w", err)
 	}
 	if high < low {
-		return 0, 0, fmt.Errorf("maxVersion %s is below minVersion %s", highest, tls.VersionName(low))
+		if lowest == "" {
+			return 0, 0, fmt.Errorf("maxVersion %s is below minVersion, which is VersionTLS12 unless it is set", highest)
+		}
+		return 0, 0, fmt.Errorf("maxVersion %s is below minVersion %s", highest, lowest)
 	}
 	return low, high, nil
 }

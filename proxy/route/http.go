@@ -200,7 +200,7 @@ func checkDomain(domain, text string) error {
 		for i := range len(label) {
 			if c := label[i]; !isLetter(c) && c != '-' {
 				if c == '*' {
-					return fmt.Errorf("%q is no domain: a * can only be the whole first label; use HostRegexp", text)
+					return fmt.Errorf("%q is no domain: a * can only be the whole first label; use a regular expression", text)
 				}
 				return fmt.Errorf("%q is no domain: it must not hold %q", text, c)
 			}

@@ -56,7 +56,7 @@ func TestTCPRules(t *testing.T) {
 	}
 	for rule, want := range map[string]string{
 		"Host(`a`)":               "rule, column 1: unknown matcher \"Host\"; there are ALPN, ClientIP, HostSNI, HostSNIRegexp",
-		"HostSNI(`a.*`)":          "rule, column 9: HostSNI: \"a.*\" is no domain: a * can only be the whole first label; use HostRegexp",
+		"HostSNI(`a.*`)":          "rule, column 9: HostSNI: \"a.*\" is no domain: a * can only be the whole first label; use a regular expression",
 		"ALPN(`acme-tls/1`)":      "rule, column 6: ALPN: acme-tls/1 is for the challenges of certificate authorities, and not for routers",
 		"PathPrefix(`/`)":         "rule, column 1: unknown matcher \"PathPrefix\"; there are ALPN, ClientIP, HostSNI, HostSNIRegexp",
 		"HostSNI(`a`, `b`)":       "rule, column 1: HostSNI takes 1 argument, got 2: join several with ||, as in HostSNI(`a`) || HostSNI(`b`)",

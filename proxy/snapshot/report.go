@@ -39,6 +39,10 @@ func (c *Counts) add(k kind) {
 
 // problem is what is wrong with an object, where its provider declared it.
 func (b *Builder) problem(n *node, message string) dynamic.Problem {
+	if n.name == defaultTransport {
+		key := map[kind]string{aTransport: "serversTransport", aTCPTransport: "tcpServersTransport"}[n.kind]
+		return dynamic.Problem{Source: "static configuration", Object: key, Message: message}
+	}
 	at := b.source(n.provider()).place(n.id)
 	if at.Source == "" {
 		at.Source = n.provider()

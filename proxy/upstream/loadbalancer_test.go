@@ -103,7 +103,7 @@ func TestWrongConfigurations(t *testing.T) {
 		`interval, unhealthyInterval`:  {HealthCheck: &HealthCheck{Timeout: -1}},
 		`failureWindow must be`:        {PassiveHealthCheck: &PassiveHealthCheck{MaxFailedAttempts: 1}},
 		`maxFailedAttempts must`:       {PassiveHealthCheck: &PassiveHealthCheck{FailureWindow: 1}},
-		`rootCAs: entry 1 holds no`:    {Transport: &Transport{TLS: TLS{RootCAs: []string{"?"}}}},
+		`rootCAs[0]: holds no`:         {Transport: &Transport{TLS: TLS{RootCAs: []string{"?"}}}},
 	} {
 		c.Servers = append(c.Servers, Server{URL: "http://a", Weight: 1})
 		_, err := b.LoadBalancer("web@file", c)

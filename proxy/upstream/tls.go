@@ -32,13 +32,13 @@ func (t *TLS) Config() (*tls.Config, error) {
 			c.RootCAs = x509.NewCertPool()
 		}
 		if !c.RootCAs.AppendCertsFromPEM([]byte(ca)) {
-			return nil, fmt.Errorf("rootCAs: entry %d holds no certificate in PEM", i+1)
+			return nil, fmt.Errorf("rootCAs[%d]: holds no certificate in PEM", i)
 		}
 	}
 	for i, pair := range t.Certificates {
 		certificate, err := tls.X509KeyPair([]byte(pair.Certificate), []byte(pair.Key))
 		if err != nil {
-			return nil, fmt.Errorf("certificates: entry %d: %w", i+1, err)
+			return nil, fmt.Errorf("certificates[%d]: %w", i, err)
 		}
 		c.Certificates = append(c.Certificates, certificate)
 	}

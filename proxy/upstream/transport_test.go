@@ -51,8 +51,8 @@ func TestTLSConfig(t *testing.T) {
 		`maxVersion: "x" is not`:        {MaxVersion: "x"},
 		"maxVersion VersionTLS11 is be": {MaxVersion: "VersionTLS11"},
 		`cipherSuites: "RC4" is not`:    {CipherSuites: []string{"RC4"}},
-		"rootCAs: entry 1":              {RootCAs: []string{""}},
-		"certificates: entry 1":         {Certificates: []KeyPair{{"x", "y"}}},
+		"rootCAs[0]":                    {RootCAs: []string{""}},
+		"certificates[0]":               {Certificates: []KeyPair{{"x", "y"}}},
 	} {
 		if _, err := bad.Config(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q", err, want)

@@ -58,6 +58,9 @@ func (f *File) read() (map[string]*Data, error) {
 	} else if err != nil {
 		return nil, err
 	}
+	if info.IsDir() {
+		return nil, fmt.Errorf("%s is a directory: name a file in it, such as %s", f.path, filepath.Join(f.path, "acme.json"))
+	}
 	if mode := info.Mode().Perm(); mode&0o077 != 0 && runtime.GOOS != "windows" {
 		return nil, fmt.Errorf("%s holds private keys and its mode is %04o: others may read it; chmod 600 %s", f.path, mode, f.path)
 	}

@@ -132,6 +132,9 @@ func TestFileThatCannotBeUsed(t *testing.T) {
 			}
 		})
 	}
+	if _, err := OpenFile(t.TempDir()); err == nil || !strings.Contains(err.Error(), "is a directory") {
+		t.Errorf("a directory: %v", err)
+	}
 	if _, err := OpenFile(write(t, "", 0o600)); err != nil {
 		t.Errorf("an empty file, as touch makes it: %v", err)
 	}
