@@ -249,7 +249,7 @@ func (e *EntryPoint) Stop(ctx context.Context) {
 	}
 	e.listener.Wait()
 	if e.quic != nil {
-		e.quic.wait(grace)
+		e.quic.wait()
 	}
 }
 

@@ -18,15 +18,12 @@ type quicServer struct {
 	server *h3.Server
 	socket *handover.QUICConn
 	once   sync.Once
-	ended  chan struct{} // closed when the server has returned, and older processes need this one no more
-	ctx    context.Context
-	leave  context.CancelFunc // leaves older processes to themselves
+	ended  chan struct{} // closed when the server has returned
 }
 
 // bindQUIC opens the UDP socket of the port that the entry point's listener has.
 func (e *EntryPoint) bindQUIC(o Options) error {
 	q := &quicServer{ended: make(chan struct{})}
-	q.ctx, q.leave = context.WithCancel(context.Background())
 	if o.QUIC == nil || e.secure == nil {
 		return errors.New("there is no TLS to speak it over")
 	}
@@ -89,28 +86,18 @@ func (q *quicServer) start() {
 	q.once.Do(func() {
 		go func() {
 			defer close(q.ended)
-			defer q.socket.Close()
-			if err := q.server.Serve(lent{q.socket}); err != nil {
+			if err := q.server.Serve(q.socket); err != nil {
 				q.server.Logger.Error("HTTP/3 ended", "error", err)
 			}
-			q.socket.Relay(q.ctx)
 		}()
 	})
 }
 
-// lent is the socket for the time that the server has it: it is closed later.
-type lent struct{ *handover.QUICConn }
-
-func (lent) Close() error { return nil }
-
-// wait returns when the server has ended, after Drain or Kill. Until ctx ends it stays for the processes
-// before this one, whose packets come by here.
-func (q *quicServer) wait(ctx context.Context) {
+// wait returns when the server has ended, after Drain or Kill.
+func (q *quicServer) wait() {
 	q.once.Do(func() {
 		q.socket.Close() // it never began
 		close(q.ended)
 	})
-	defer context.AfterFunc(ctx, q.leave)()
 	<-q.ended
-	q.leave()
 }

@@ -24,22 +24,22 @@ type Sockets struct {
 	given map[key]*os.File // not yet asked for
 	named map[string][]*os.File
 	open  map[key]filer
-	tag   Tag   // of this process; zero until it is needed
-	older []Tag // of the processes before it
-	quic  map[key]*QUICConn
-	begun chan struct{} // closed once the predecessor reads no more; nil without one
-	state []byte        // that the predecessor gave
-	keep  func() []byte // the state for a successor; nil for none
+	tag   Tag                  // of this process; zero until it is needed
+	quic  map[string]*QUICConn // by address
+	begun chan struct{}        // closed once the predecessor reads no more; nil without one
+	state []byte               // that the predecessor gave
+	keep  func() []byte        // the state for a successor; nil for none
 }
 
 // key is what a socket was asked for as, not where it is bound: that is the same for ":80" in any process.
 type key struct {
-	Network string `json:"network"` // "tcp" or "udp"; or quicNetwork
+	Network string `json:"network"` // "tcp" or "udp"; or wayNetwork
 	Address string `json:"address"` // as configured
+	Tag     Tag    `json:"tag,omitzero"`
 }
 
-// quicNetwork is that of the way back to the process before this one, for the packets of its connections.
-const quicNetwork = "quic"
+// wayNetwork is that of a way to the older process with the Tag, for the QUIC packets of its connections.
+const wayNetwork = "quic"
 
 // filer is a socket of package net.
 type filer interface{ File() (*os.File, error) }
@@ -47,12 +47,12 @@ type filer interface{ File() (*os.File, error) }
 // Listen returns a stream socket for address: one that was given, else the one that open makes. name is
 // what systemd may call it.
 func (s *Sockets) Listen(name, address string, open func() (net.Listener, error)) (net.Listener, error) {
-	return obtain(s, name, key{"tcp", address}, net.FileListener, open)
+	return obtain(s, name, key{Network: "tcp", Address: address}, net.FileListener, open)
 }
 
 // ListenPacket is Listen for a datagram socket.
 func (s *Sockets) ListenPacket(name, address string, open func() (net.PacketConn, error)) (net.PacketConn, error) {
-	return obtain(s, name, key{"udp", address}, net.FilePacketConn, open)
+	return obtain(s, name, key{Network: "udp", Address: address}, net.FilePacketConn, open)
 }
 
 func obtain[S any](s *Sockets, name string, k key, from func(*os.File) (S, error), open func() (S, error)) (socket S, err error) {
@@ -102,7 +102,7 @@ func (s *Sockets) CloseUnused() (addresses []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for k, f := range s.given {
-		if k.Network != quicNetwork {
+		if k.Network != wayNetwork {
 			addresses = append(addresses, k.Network+" "+k.Address)
 		}
 		f.Close()

@@ -3,11 +3,24 @@ package handover
 import (
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 )
 
 // Tag is what the identifiers of a process's QUIC connections begin with: packets that come to a socket
 // which processes share are told apart by it. RFC 9000 §5.1.
 type Tag [4]byte
+
+// MarshalText is how a manifest has it.
+func (t Tag) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, t[:]), nil }
+
+// UnmarshalText is the reverse of MarshalText.
+func (t *Tag) UnmarshalText(text []byte) error {
+	if hex.DecodedLen(len(text)) != len(t) {
+		return errors.New("not the tag of a process")
+	}
+	_, err := hex.Decode(t[:], text)
+	return err
+}
 
 // Tag is this process's.
 func (s *Sockets) Tag() Tag {
@@ -24,32 +37,6 @@ func (s *Sockets) tagLocked() Tag {
 		rand.Read(s.tag[:])
 	}
 	return s.tag
-}
-
-// tags are this process's and those of the processes before it, as a manifest has them.
-func (s *Sockets) tags() (list []string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, t := range append([]Tag{s.tagLocked()}, s.older...) {
-		list = append(list, hex.EncodeToString(t[:]))
-	}
-	return list
-}
-
-// maxOlder is how many processes before this one are remembered: they have ended long before there are
-// as many.
-const maxOlder = 16
-
-// setOlder takes over the tags of a manifest.
-func (s *Sockets) setOlder(list []string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, text := range list[:min(len(list), maxOlder)] {
-		var t Tag
-		if n, err := hex.Decode(t[:], []byte(text)); err == nil && n == len(t) {
-			s.older = append(s.older, t)
-		}
-	}
 }
 
 // destination is the connection that a QUIC packet is for, as far as its identifier begins with a Tag.

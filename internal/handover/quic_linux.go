@@ -1,37 +1,32 @@
 package handover
 
 import (
-	"context"
-	"encoding/binary"
 	"errors"
 	"net"
-	"net/netip"
 	"os"
-	"slices"
 	"sync"
-	"sync/atomic"
-	"syscall"
 	"time"
 
 	"golang.org/x/net/ipv4"
-	"golang.org/x/sys/unix"
 )
 
 // QUICConn is a UDP socket that QUIC is spoken on. A successor gets it too; from the moment it is ready it
-// alone reads, and passes the packets of older connections on to the process that has them. All write.
+// alone reads, and passes the packets of older connections on to the process that has them, each of which it
+// has a way to. All write.
 //
 // It reads in batches, as quic-go wants it to.
 type QUICConn struct {
 	*net.UDPConn
 	packets *ipv4.PacketConn
 	begin   <-chan struct{} // closed once this process may read
-	older   []Tag
-	back    *net.UnixConn // to the process before this one; nil for none
+	older   ways            // to the processes before this one
+	closed  chan struct{}
+	once    sync.Once
+	buf     []byte // a packet from another process
 
-	forwarded atomic.Pointer[net.UnixConn] // from the process after this one, once it reads
-	closed    chan struct{}
-	once      sync.Once
-	buf       []byte // a packet that goes from process to process
+	mu       sync.Mutex    // guards what follows
+	passed   *net.UnixConn // what newer processes pass on comes here; nil: this process reads the socket itself
+	deadline time.Time     // of reading, wherever it is from
 }
 
 // ListenQUIC is ListenPacket for a socket that QUIC is spoken on.
@@ -44,27 +39,29 @@ func (s *Sockets) ListenQUIC(name, address string, open func() (net.PacketConn, 
 	if !ok {
 		return nil, errors.New("not a UDP socket")
 	}
-	c := &QUICConn{UDPConn: udp, packets: ipv4.NewPacketConn(udp), closed: make(chan struct{}), buf: make([]byte, maxForwarded)}
+	c := &QUICConn{UDPConn: udp, packets: ipv4.NewPacketConn(udp), closed: make(chan struct{}), buf: make([]byte, maxPassed)}
 	if s == nil {
 		return c, nil
 	}
-	k := key{quicNetwork, address}
-	if f := s.claim("", k); f != nil {
-		back, err := net.FileConn(f)
-		f.Close()
-		if err != nil {
-			udp.Close()
-			return nil, err
-		}
-		c.back = back.(*net.UnixConn)
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c.begin, c.older = s.begun, slices.Clone(s.older)
-	if s.quic == nil {
-		s.quic = map[key]*QUICConn{}
+	c.begin = s.begun
+	for k, f := range s.given {
+		if k.Network != wayNetwork || k.Address != address {
+			continue
+		}
+		delete(s.given, k)
+		err := c.older.add(k.Tag, f)
+		f.Close()
+		if err != nil {
+			c.Close()
+			return nil, err
+		}
 	}
-	s.quic[k] = c
+	if s.quic == nil {
+		s.quic = map[string]*QUICConn{}
+	}
+	s.quic[address] = c
 	return c, nil
 }
 
@@ -78,20 +75,16 @@ func (c *QUICConn) ReadBatch(ms []ipv4.Message, flags int) (int, error) {
 		}
 	}
 	for {
-		if from := c.forwarded.Load(); from != nil {
-			n, err := c.readForwarded(from, ms)
-			if err == nil {
-				if n = c.keep(ms[:n]); n > 0 {
-					return n, nil
-				}
-			} else if !c.gone(from, err) {
+		if from := c.source(); from != nil {
+			n, err := c.readPassed(from, ms)
+			if err == nil || !c.alone(from, err) {
 				return n, err
 			}
 			continue
 		}
 		n, err := c.packets.ReadBatch(ms, flags)
 		if err != nil {
-			if c.forwarded.Load() != nil {
+			if c.source() != nil {
 				continue // another process reads from now on
 			}
 			return n, err
@@ -102,15 +95,15 @@ func (c *QUICConn) ReadBatch(ms []ipv4.Message, flags int) (int, error) {
 	}
 }
 
-// keep moves the packets that are this process's to the front and forwards the others.
+// keep moves the packets that are this process's to the front and passes the others on.
 func (c *QUICConn) keep(ms []ipv4.Message) int {
-	if c.back == nil {
+	if c.older.none() {
 		return len(ms)
 	}
 	kept := 0
 	for i := range ms {
 		m := &ms[i]
-		if tag, ok := destination(m.Buffers[0][:m.N]); ok && slices.Contains(c.older, tag) && c.forward(m) {
+		if tag, ok := destination(m.Buffers[0][:m.N]); ok && c.older.pass(tag, m) {
 			continue
 		}
 		if i != kept {
@@ -122,116 +115,61 @@ func (c *QUICConn) keep(ms []ipv4.Message) int {
 	return kept
 }
 
-// A forwarded packet: the address of 16 bytes, the port of 2, the length of the control message of 2, the
-// control message, the packet.
-const (
-	forwardHead  = 16 + 2 + 2
-	maxForwarded = forwardHead + 512 + 64<<10
-)
-
-// forward passes a packet to the process before this one. What that has no room for is lost, as packets
-// may be. It reports whether there is such a process still.
-func (c *QUICConn) forward(m *ipv4.Message) bool {
-	from, ok := m.Addr.(*net.UDPAddr)
-	if !ok {
-		return false
-	}
-	b := c.buf[:0]
-	ip := from.AddrPort().Addr().As16()
-	b = append(b, ip[:]...)
-	b = binary.BigEndian.AppendUint16(b, uint16(from.Port))
-	b = binary.BigEndian.AppendUint16(b, uint16(m.NN))
-	b = append(append(b, m.OOB[:m.NN]...), m.Buffers[0][:m.N]...)
-	raw, err := c.back.SyscallConn()
-	return err == nil && sendOn(raw, b) == nil
-}
-
-func (c *QUICConn) readForwarded(from *net.UnixConn, ms []ipv4.Message) (int, error) {
+func (c *QUICConn) readPassed(from *net.UnixConn, ms []ipv4.Message) (int, error) {
 	n, err := from.Read(c.buf)
 	if err != nil {
 		return 0, err
 	}
-	b := c.buf[:n]
-	if len(b) < forwardHead {
-		return 0, os.ErrClosed // seqpacket: an empty message is the end
+	if !parsePassed(c.buf[:n], &ms[0]) {
+		return 0, os.ErrClosed // an empty message is the end
 	}
-	addr := netip.AddrFrom16([16]byte(b[:16])).Unmap()
-	port, oob := binary.BigEndian.Uint16(b[16:]), int(binary.BigEndian.Uint16(b[18:]))
-	b = b[forwardHead:]
-	m := &ms[0]
-	oob = min(oob, len(b))
-	m.NN, m.N, m.Flags = copy(m.OOB, b[:oob]), copy(m.Buffers[0], b[oob:]), 0
-	m.Addr = net.UDPAddrFromAddrPort(netip.AddrPortFrom(addr, port))
 	return 1, nil
 }
 
-// gone reports whether the process after this one has ended, and has this one read for itself again.
-func (c *QUICConn) gone(from *net.UnixConn, err error) bool {
+// source is where packets come from, but for the socket itself.
+func (c *QUICConn) source() *net.UnixConn {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.passed
+}
+
+// giveAway has this process read what newer ones pass on, and nothing else.
+func (c *QUICConn) giveAway(from *net.UnixConn) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.passed = from
+	from.SetReadDeadline(c.deadline)
+	c.UDPConn.SetReadDeadline(past)
+}
+
+// past is a deadline that has passed.
+var past = time.Unix(1, 0)
+
+// alone reports whether all newer processes have ended, and has this one read for itself again.
+func (c *QUICConn) alone(from *net.UnixConn, err error) bool {
 	select {
 	case <-c.closed:
 		return false
 	default:
 	}
-	if errors.Is(err, os.ErrDeadlineExceeded) || !c.forwarded.CompareAndSwap(from, nil) {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return false
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	from.Close()
-	c.UDPConn.SetReadDeadline(time.Time{})
+	c.passed = nil
+	c.UDPConn.SetReadDeadline(c.deadline)
 	return true
-}
-
-// giveAway has this process read what its successor sends on from, and nothing else.
-func (c *QUICConn) giveAway(from *net.UnixConn) {
-	c.forwarded.Store(from)
-	c.UDPConn.SetReadDeadline(time.Unix(1, 0))
-}
-
-// Relay is for a process that has ended its own connections: it goes on passing packets from the process
-// after it to those before it, until the one before it has ended, or ctx. Without it the way between them
-// would be cut, and the older one would take the socket's packets from the newest. Nobody may be reading.
-func (c *QUICConn) Relay(ctx context.Context) {
-	from := c.forwarded.Load()
-	if from == nil || c.back == nil {
-		return
-	}
-	from.SetReadDeadline(time.Time{})
-	end := func() { from.SetReadDeadline(time.Unix(1, 0)) }
-	defer context.AfterFunc(ctx, end)()
-	go func() {
-		c.back.Read(make([]byte, 1)) // nothing comes this way but the end
-		end()
-	}()
-	raw, err := c.back.SyscallConn()
-	for err == nil {
-		var n int
-		if n, err = from.Read(c.buf); err != nil || n < forwardHead {
-			return
-		}
-		b := c.buf[:n]
-		packet := b[min(forwardHead+int(binary.BigEndian.Uint16(b[18:])), n):]
-		if tag, ok := destination(packet); ok && slices.Contains(c.older, tag) {
-			err = sendOn(raw, b)
-		}
-	}
-}
-
-// sendOn sends a message to a neighbour, if there is room for it. It fails when there is no such process.
-func sendOn(raw syscall.RawConn, b []byte) error {
-	var err error
-	werr := raw.Write(func(fd uintptr) bool {
-		err = unix.Sendto(int(fd), b, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, nil)
-		return true
-	})
-	if werr != nil || errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.ENOBUFS) {
-		return werr
-	}
-	return err
 }
 
 // SetReadDeadline is that of the reading, wherever it is from.
 func (c *QUICConn) SetReadDeadline(t time.Time) error {
-	if from := c.forwarded.Load(); from != nil {
-		return from.SetReadDeadline(t)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.deadline = t
+	if c.passed != nil {
+		return c.passed.SetReadDeadline(t)
 	}
 	return c.UDPConn.SetReadDeadline(t)
 }
@@ -239,46 +177,9 @@ func (c *QUICConn) SetReadDeadline(t time.Time) error {
 // Close closes the socket in this process.
 func (c *QUICConn) Close() error {
 	c.once.Do(func() { close(c.closed) })
-	if from := c.forwarded.Load(); from != nil {
+	if from := c.source(); from != nil {
 		from.Close()
 	}
-	if c.back != nil {
-		c.back.Close()
-	}
+	c.older.close()
 	return c.UDPConn.Close()
-}
-
-// pair is the way from a successor to a QUICConn.
-type pair struct {
-	conn *QUICConn
-	near *net.UnixConn
-}
-
-// pairs makes a way for every QUIC socket: the ends of this process, and those to hand over.
-func (s *Sockets) pairs() (near []pair, keys []key, far []*os.File, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for k, c := range s.quic {
-		fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
-		if err != nil {
-			closePairs(near)
-			return nil, nil, far, err
-		}
-		f := os.NewFile(uintptr(fds[0]), "quic")
-		here, err := net.FileConn(f)
-		f.Close()
-		far = append(far, os.NewFile(uintptr(fds[1]), "quic"))
-		if err != nil {
-			closePairs(near)
-			return nil, nil, far, err
-		}
-		near, keys = append(near, pair{c, here.(*net.UnixConn)}), append(keys, k)
-	}
-	return near, keys, far, nil
-}
-
-func closePairs(list []pair) {
-	for _, p := range list {
-		p.near.Close()
-	}
 }

@@ -1,8 +1,10 @@
 package handover
 
 import (
+	"errors"
 	"fmt"
 	"net"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -149,13 +151,15 @@ func TestPacketsReachTheirProcess(t *testing.T) {
 		}
 	}
 
-	// When the first has ended its packets go to who would know of it, which resets the connection.
+	// When the first has ended its packets go to the newest, which resets the connection.
 	a.conn.Close()
 	for range a.got {
 	}
-	client.send(a.packet(false, 'x'), c.packet(false, '3'))
+	client.send(c.packet(false, '3'))
 	c.want(t, "3"+from)
-	b.want(t, "x"+from)
+	eventually(t, "the way to the first to end", func() bool { return !b.knows(a) && !c.knows(a) })
+	client.send(a.packet(false, 'x'))
+	c.want(t, "x"+from)
 
 	// A successor that dies leaves its predecessor to read for itself.
 	c.conn.Close()
@@ -165,37 +169,73 @@ func TestPacketsReachTheirProcess(t *testing.T) {
 	b.want(t, "2"+from)
 }
 
-// A process whose connections have ended, between one that has some still and the newest, passes packets on
-// for as long as there is the older one.
-func TestRelay(t *testing.T) {
+// A process whose connections have ended may end, whatever older ones there are: theirs and the newest's
+// packets do not need it. Of those that have ended nothing is left.
+func TestProcessesBetweenMayEnd(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "restart.sock")
 	a := startQUIC(t, path)
 	client, from := a.client(t)
-	b, c := startQUIC(t, path), startQUIC(t, path)
-	b.conn.SetReadDeadline(time.Unix(1, 0)) // its server has ended
+	last := startQUIC(t, path)
+	for range 40 {
+		next := startQUIC(t, path)
+		last.conn.Close()
+		for range last.got {
+		}
+		eventually(t, "the way to it to end", func() bool { return !next.knows(last) })
+		client.send(a.packet(false, '1'), a.packet(true, '2'), next.packet(false, '3'), initial)
+		a.want(t, "1"+from)
+		a.want(t, "2"+from)
+		next.want(t, "3"+from)
+		next.want(t, "n"+from)
+		last = next
+	}
+	eventually(t, "one way alone to remain", func() bool {
+		keys, files, err := last.conn.older.files("")
+		for _, f := range files {
+			f.Close()
+		}
+		return err == nil && len(keys) == 1
+	})
+	// When the newest has ended too, the oldest is alone again.
+	last.conn.Close()
+	for range last.got {
+	}
+	client.send(a.packet(false, '1'))
+	a.want(t, "1"+from)
+}
+
+// A deadline, by which a server stops reading, holds wherever the packets come from.
+func TestReadDeadline(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "restart.sock")
+	a := startQUIC(t, path)
+	startQUIC(t, path)
+	a.conn.SetReadDeadline(past)
+	for range a.got {
+	}
+	b := startQUIC(t, path)
+	b.conn.SetReadDeadline(past)
 	for range b.got {
 	}
-	relayed := make(chan struct{})
-	go func() {
-		b.conn.Relay(t.Context())
-		b.conn.Close()
-		close(relayed)
-	}()
-	for range 100 {
-		client.send(a.packet(false, '1'), b.packet(false, '2'), c.packet(false, '3'), initial)
-		a.want(t, "1"+from)
-		c.want(t, "3"+from)
-		c.want(t, "n"+from)
+	startQUIC(t, path)
+	if _, err := b.conn.ReadBatch(make([]ipv4.Message, 1), 0); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("reading after the deadline: %v", err)
 	}
-	select {
-	case <-relayed:
-		t.Error("the process between has ended before the older one")
-	default:
-	}
-	a.conn.Close()
-	select {
-	case <-relayed:
-	case <-time.After(5 * time.Second):
-		t.Error("the process between has not ended after the older one")
+}
+
+// knows reports whether p passes packets on to older.
+func (p *quicProcess) knows(older *quicProcess) bool {
+	p.conn.older.mu.Lock()
+	defer p.conn.older.mu.Unlock()
+	return p.conn.older.to[older.sockets.Tag()] != nil
+}
+
+func eventually(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(5 * time.Second); !done(); <-tick.C {
+		if time.Now().After(end) {
+			t.Fatalf("waited for %s", what)
+		}
 	}
 }

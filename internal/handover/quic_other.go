@@ -3,7 +3,6 @@
 package handover
 
 import (
-	"context"
 	"errors"
 	"net"
 	"os"
@@ -29,9 +28,6 @@ type pair struct {
 	conn *QUICConn
 	near *net.UnixConn
 }
-
-// Relay has nothing to do.
-func (c *QUICConn) Relay(context.Context) {}
 
 func (c *QUICConn) giveAway(*net.UnixConn) {}
 

@@ -133,7 +133,7 @@ func (v *Server) hand(c *net.UnixConn) error {
 			closePairs(near)
 		}
 	}()
-	m, err := json.Marshal(manifest{PID: os.Getpid(), Sockets: keys, Tags: v.sockets.tags(), State: v.sockets.kept()})
+	m, err := json.Marshal(manifest{PID: os.Getpid(), Sockets: keys, State: v.sockets.kept()})
 	if err != nil {
 		return err
 	}

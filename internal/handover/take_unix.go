@@ -33,10 +33,9 @@ const patience = 10 * time.Second
 
 // manifest is what the running process tells of itself.
 type manifest struct {
-	PID     int      `json:"pid"`
-	Sockets []key    `json:"sockets"`
-	Tags    []string `json:"tags"` // Tag of its QUIC connections, and of those of the processes before it
-	State   []byte   `json:"state,omitempty"`
+	PID     int    `json:"pid"`
+	Sockets []key  `json:"sockets"`
+	State   []byte `json:"state,omitempty"`
 }
 
 // Predecessor is the process whose sockets were taken. It serves on until Ready.
@@ -119,7 +118,6 @@ func take(c *net.UnixConn, s *Sockets) (*Predecessor, error) {
 	}
 	s.begun, s.state = make(chan struct{}), m.State
 	s.mu.Unlock()
-	s.setOlder(m.Tags)
 	c.SetDeadline(time.Time{})
 	return &Predecessor{PID: m.PID, conn: c, in: bufio.NewReader(c), begun: s.begun}, nil
 }
