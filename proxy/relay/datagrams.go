@@ -57,15 +57,19 @@ var datagrams = sync.Pool{New: func() any { return new(datagram) }}
 func (d *Datagrams) Serve(socket *net.UDPConn) {
 	d.mu.Lock()
 	d.socket, d.sessions, d.clients = socket, map[netip.AddrPort]*session{}, map[netip.Addr]int{}
+	if d.draining.Load() {
+		socket.SetReadDeadline(past)
+	}
 	d.mu.Unlock()
 	local := addrPort(socket.LocalAddr())
 	buf := new(datagram)
 	for {
 		n, client, err := socket.ReadFromUDPAddrPort(buf[:])
 		switch {
+		case err == nil: // though it may have been told to stop meanwhile: nobody else has read this one
 		case d.draining.Load() || errors.Is(err, net.ErrClosed):
 			return
-		case err != nil: // what the network says of a datagram that was sent before
+		default: // what the network says of a datagram that was sent before
 			continue
 		}
 		client = netip.AddrPortFrom(client.Addr().Unmap(), client.Port())
