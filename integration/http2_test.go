@@ -102,6 +102,7 @@ func TestH2spec(t *testing.T) {
 // h2conn is a client of HTTP/2 that sends and reads frames.
 type h2conn struct {
 	*http2.Framer
+	conn  net.Conn
 	t     *testing.T
 	block bytes.Buffer
 	enc   *hpack.Encoder
@@ -116,7 +117,7 @@ func dialHTTP2(t *testing.T, address string) *h2conn {
 	t.Cleanup(func() { conn.Close() })
 	conn.SetDeadline(time.Now().Add(20 * time.Second))
 	io.WriteString(conn, http2.ClientPreface)
-	c := &h2conn{Framer: http2.NewFramer(conn, conn), t: t}
+	c := &h2conn{Framer: http2.NewFramer(conn, conn), conn: conn, t: t}
 	c.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
 	c.enc = hpack.NewEncoder(&c.block)
 	c.WriteSettings()
@@ -139,6 +140,9 @@ func (c *h2conn) next(stream uint32) http2.Frame {
 		f, err := c.ReadFrame()
 		if err != nil {
 			c.t.Fatal(err)
+		}
+		if settings, ok := f.(*http2.SettingsFrame); ok && !settings.IsAck() {
+			c.WriteSettingsAck() // who does not is cut off: RFC 9113 §6.5.3
 		}
 		if f.Header().StreamID == stream {
 			return f

@@ -23,12 +23,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
-
-	"github.com/quic-go/quic-go/http3"
 
 	"github.com/pergola-mesh/pergola/integration/harness"
 )
@@ -221,87 +217,4 @@ func tool(t *testing.T, name string) string {
 		t.Fatalf("%v: run the tests with make test, or: integration/tools/need %s", err, name)
 	}
 	return path
-}
-
-// TestRestartHTTP3 replaces the gateway while requests come over HTTP/3, each on a connection of its own,
-// and one is under way: packets of old connections reach the process that has them, and none fails. A session
-// of the first process is resumed by all.
-func TestRestartHTTP3(t *testing.T) {
-	begun, finish := make(chan struct{}), make(chan struct{})
-	backend := harness.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/slow" {
-			io.WriteString(w, "first ")
-			w.(http.Flusher).Flush()
-			begun <- struct{}{}
-			<-finish
-		}
-		io.WriteString(w, "complete")
-	}))
-	archive, _ := http3Archive(t, backend)
-	g := harness.Start(t, strings.NewReplacer("entryPoints:", "restart: {socket: $DIR/restart.sock}\nentryPoints:",
-		"    http3: {}\n", "    http3: {}\n    transport: {lifeCycle: {graceTimeOut: 1m}}\n").Replace(archive), nil)
-	get := func(path string) (string, error) {
-		tr := &http3.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
-		defer tr.Close()
-		client := &http.Client{Transport: tr, Timeout: harness.Patience}
-		response, err := client.Get("https://" + g.Web + path)
-		if err != nil {
-			return "", err
-		}
-		defer response.Body.Close()
-		body, err := io.ReadAll(response.Body)
-		return string(body), err
-	}
-	harness.Eventually(t, "HTTP/3 to be served", func() bool { _, err := get("/"); return err == nil })
-
-	session := &tls.Config{InsecureSkipVerify: true, ServerName: "localhost", ClientSessionCache: &frozenSession{}}
-	if got, _ := quicVisit(t, g.Web, session, g.Web); got != "200" {
-		t.Fatalf("a session began with %s", got)
-	}
-
-	slow := make(chan string)
-	go func() {
-		body, err := get("/slow")
-		slow <- fmt.Sprint(body, err)
-	}()
-	harness.Within(t, harness.Patience, "the slow request at the backend", begun)
-	stop := make(chan struct{})
-	var load sync.WaitGroup
-	var done atomic.Int64
-	for range 2 {
-		load.Go(func() {
-			for {
-				select {
-				case <-stop:
-					return
-				default:
-				}
-				if body, err := get("/"); err != nil || body != "complete" {
-					t.Errorf("a request got %q, %v", body, err)
-				}
-				done.Add(1)
-			}
-		})
-	}
-	all := []*harness.Gateway{g}
-	for range 10 {
-		all = append(all, all[len(all)-1].Replace())
-		if got, state := quicVisit(t, g.Web, session, g.Web); got != "200" || !state.TLS.DidResume {
-			t.Errorf("a session of the first process: %s, resumed %v", got, state.TLS.DidResume)
-		}
-		n := done.Load()
-		harness.Eventually(t, "some requests", func() bool { return done.Load() >= n+4 })
-	}
-	close(finish)
-	if got := <-slow; got != "first complete<nil>" {
-		t.Errorf("the request that was under way got %q", got)
-	}
-	close(stop)
-	load.Wait()
-	for i, old := range all[:10] {
-		if code := old.AwaitExit(); code != 0 {
-			t.Errorf("process %d ended with status %d:\n%s", i, code, old.Log())
-		}
-	}
-	t.Logf("10 restarts, %d connections", done.Load())
 }

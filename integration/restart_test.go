@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,33 +18,105 @@ import (
 
 var restartable = strings.Replace(oneBackend, "entryPoints:", "restart: {socket: $DIR/restart.sock}\nentryPoints:", 1)
 
-// TestHundredRestarts replaces the gateway a hundred times while new connections keep coming and old
-// ones are kept: none is refused, no request fails, and every process ends with status 0.
-func TestHundredRestarts(t *testing.T) {
-	g := harness.Start(t, restartable, harness.Vars{"BACKEND": harness.Whoami(t, "one")})
-	g.AwaitStatus("/", 200)
-	fresh := harness.NewLoad(t, 4, func() *http.Request {
-		r, _ := http.NewRequest("GET", "http://"+g.Web+"/", nil)
-		r.Close = true // a connection for each: a refused or reset one fails the test
-		return r
-	}, harness.WantStatus(200))
-	kept := harness.NewLoad(t, 4, func() *http.Request {
-		r, _ := http.NewRequest("POST", "http://"+g.Web+"/", bytes.NewReader(make([]byte, 2000)))
-		return r
-	}, harness.WantStatus(200))
-	const restarts = 100
-	all := []*harness.Gateway{g}
-	for range restarts {
-		all = append(all, all[len(all)-1].Replace())
-	}
-	fresh.MustNotFail(t, 10*restarts)
-	kept.MustNotFail(t, 10*restarts)
-	for i, old := range all[:restarts] {
-		if code := old.AwaitExit(); code != 0 {
-			t.Errorf("process %d ended with status %d:\n%s", i, code, old.Log())
+// everyProtocol is overTLS, HTTP/3 too, TLS that passes through and TLS that ends here on one port, with TCP and
+// UDP on two more.
+var everyProtocol = strings.Replace(overTLS, "entryPoints:\n  web:\n    address: $WEB\n", `restart: {socket: $DIR/restart.sock}
+entryPoints:
+  web:
+    address: $WEB
+    http3: {}
+    transport: {lifeCycle: {graceTimeOut: 10m}}
+  tcp:
+    address: $TCP
+    transport: {lifeCycle: {graceTimeOut: 10m}}
+  udp: {address: $UDP/udp}
+`, 1) + `
+-- dynamic/layer4.yaml --
+tcp:
+  routers:
+    passed: {entryPoints: [web], rule: HostSNI(~passed.test~), service: passed, tls: {passthrough: true}}
+    ended: {entryPoints: [web], rule: HostSNI(~ended.test~), service: echo, tls: {}}
+    plain: {entryPoints: [tcp], rule: HostSNI(~*~), service: echo}
+  services:
+    passed: {loadBalancer: {servers: [{address: $PASSED}]}}
+    echo: {loadBalancer: {servers: [{address: $ECHO}]}}
+udp:
+  routers:
+    udp: {entryPoints: [udp], service: udp}
+  services:
+    udp: {loadBalancer: {servers: [{address: $DATAGRAMS}]}}
+`
+
+// TestHundredUpgrades upgrades the gateway with SIGUSR2 a hundred times while clients of every protocol make
+// new connections, resume sessions, and keep connections that outlast many upgrades. None is refused, nothing
+// fails or is cut, sessions of the first process are resumed by every later one, each process ends with status
+// 0 as soon as its last connection has ended, and the last one has no more memory and descriptors than the first.
+func TestHundredUpgrades(t *testing.T) {
+	const (
+		upgrades = 100
+		every    = 10 // upgrades between one long transfer's beginning and the next's
+		lasting  = 25 // upgrades
+	)
+	m := startMixed(t)
+	m.keepSessions()
+	u := m.Upgrading()
+	tunnels := m.openTunnels()
+	m.begin()
+	long := []*transfer{m.transfer(u.Pid(), upgrades+1)}
+
+	var times []time.Duration
+	var first, last harness.Usage
+	most := 0
+	for i := 1; i <= upgrades; i++ {
+		times = append(times, u.Next())
+		m.resume(u.Pid())
+		for _, s := range tunnels {
+			s.echo(fmt.Sprintf("process %d serves", i))
 		}
+		m.awaitSome()
+		long = slices.DeleteFunc(long, func(f *transfer) bool {
+			if f.until == i {
+				f.end(t)
+			}
+			return f.until == i
+		})
+		if i%every == 0 && i < upgrades {
+			long = append(long, m.transfer(u.Pid(), i+lasting))
+		}
+		most = max(most, len(u.Alive()))
+		now, err := u.UsageOf(u.Pid())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i == 1 {
+			first = now
+		}
+		last = now
 	}
-	t.Logf("%d restarts, %d requests on connections of their own, %d on kept ones", restarts, fresh.Done.Load(), kept.Done.Load())
+	slices.Sort(times)
+	t.Logf("%d upgrades, by the median in %v, at most in %v, %d processes at most at a time; the first: %+v, the last: %+v",
+		upgrades, times[len(times)/2], times[len(times)-1], most, first, last)
+
+	// Of the old processes those remain which have long connections.
+	holders := []int{u.Pid()}
+	for _, f := range long {
+		holders = append(holders, f.holder)
+	}
+	slices.Sort(holders)
+	harness.Eventually(t, "the processes without connections to end", func() bool { return slices.Equal(u.Alive(), holders) })
+	m.mustNotFail(2 * upgrades)
+	for _, f := range long {
+		f.end(t)
+	}
+	for _, s := range tunnels {
+		s.echo("the last process serves")
+		s.close()
+	}
+	harness.Eventually(t, "all processes but the last to end", func() bool { return len(u.Alive()) == 1 })
+	if last.Descriptors > first.Descriptors+20 || last.Resident > 2*first.Resident {
+		t.Errorf("the last process has %+v, the first successor had %+v", last, first)
+	}
+	u.End()
 }
 
 // A request in flight is finished by the process that began it; a successor that cannot start changes

@@ -98,6 +98,7 @@ func dialTwo(t *testing.T, address string) socket {
 
 func (s twoSocket) echo(text string) {
 	s.t.Helper()
+	s.conn.SetDeadline(time.Now().Add(harness.Patience))
 	masked := []byte{0x81, 0x80 | byte(len(text)), 0, 0, 0, 0} // by a key of zeros
 	s.WriteData(1, false, append(masked, text...))
 	want := append([]byte{0x81, byte(len(text))}, text...)

@@ -199,16 +199,24 @@ func logFile(t testing.TB) *os.File {
 // Resident is the process's resident memory in bytes.
 func (g *Gateway) Resident() int64 {
 	g.t.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", g.cmd.Process.Pid))
+	bytes, err := resident(g.cmd.Process.Pid)
 	if err != nil {
 		g.t.Fatal(err)
+	}
+	return bytes
+}
+
+func resident(pid int) (bytes int64, err error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0, err
 	}
 	_, rest, _ := strings.Cut(string(text), "\nVmRSS:")
 	var kilobytes int64
 	if _, err := fmt.Sscan(rest, &kilobytes); err != nil {
-		g.t.Fatalf("no VmRSS in the process's status: %v", err)
+		return 0, fmt.Errorf("no VmRSS in the status of process %d: %w", pid, err)
 	}
-	return kilobytes << 10
+	return kilobytes << 10, nil
 }
 
 // Command runs the binary to its end and returns its output, both streams together, and exit code.

@@ -14,9 +14,9 @@ import (
 	"testing"
 )
 
-// A Load keeps sending requests from several workers until it is stopped.
+// A Load keeps doing something, such as sending requests, from several workers until it is stopped.
 type Load struct {
-	Done atomic.Int64 // requests answered as they should be
+	Done atomic.Int64 // how often that went as it should
 
 	stop     context.CancelFunc
 	workers  sync.WaitGroup
@@ -45,16 +45,28 @@ func NewLoad(t testing.TB, workers int, next func() *http.Request, check Check) 
 
 // NewTLSLoad is NewLoad with a configuration for requests over TLS, and HTTP/2 if it offers h2.
 func NewTLSLoad(t testing.TB, workers int, config *tls.Config, next func() *http.Request, check Check) *Load {
-	ctx, stop := context.WithCancel(context.Background())
-	l := &Load{stop: stop}
 	transport := &http.Transport{MaxIdleConnsPerHost: workers, TLSClientConfig: config,
 		ForceAttemptHTTP2: config != nil && slices.Contains(config.NextProtos, "h2")}
+	t.Cleanup(transport.CloseIdleConnections)
+	return NewLoadOver(t, workers, transport, next, check)
+}
+
+// NewLoadOver is NewLoad with a transport of the caller's.
+func NewLoadOver(t testing.TB, workers int, transport http.RoundTripper, next func() *http.Request, check Check) *Load {
 	client := &http.Client{Transport: transport, Timeout: Patience,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	return Repeat(t, workers, func() error { return send(client, next(), check) })
+}
+
+// Repeat starts workers that each do something again and again. What is under way when they are stopped is
+// still awaited and judged.
+func Repeat(t testing.TB, workers int, do func() error) *Load {
+	ctx, stop := context.WithCancel(context.Background())
+	l := &Load{stop: stop}
 	for range workers {
 		l.workers.Go(func() {
 			for ctx.Err() == nil {
-				if err := send(client, next(), check); err != nil {
+				if err := do(); err != nil {
 					l.fail(err)
 				} else {
 					l.Done.Add(1)
@@ -62,10 +74,7 @@ func NewTLSLoad(t testing.TB, workers int, config *tls.Config, next func() *http
 			}
 		})
 	}
-	t.Cleanup(func() {
-		l.Stop()
-		transport.CloseIdleConnections()
-	})
+	t.Cleanup(func() { l.Stop() })
 	return l
 }
 
@@ -97,14 +106,14 @@ func (l *Load) Stop() []string {
 	return l.failures
 }
 
-// MustNotFail stops the load and fails the test when any request failed, or fewer than least were done.
+// MustNotFail stops the load and fails the test when anything failed, or was done less often than least.
 func (l *Load) MustNotFail(t testing.TB, least int64) {
 	t.Helper()
 	failures := l.Stop()
 	if len(failures) > 0 {
-		t.Errorf("%d requests failed beside %d that did not; the first: %s", len(failures), l.Done.Load(), failures[0])
+		t.Errorf("%d failed beside %d that did not; the first: %s", len(failures), l.Done.Load(), failures[0])
 	}
 	if done := l.Done.Load(); done < least {
-		t.Errorf("%d requests were done: too few (under %d) to show anything", done, least)
+		t.Errorf("%d were done: too few (under %d) to show anything", done, least)
 	}
 }

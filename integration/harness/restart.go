@@ -5,10 +5,12 @@ package harness
 import (
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -33,7 +35,8 @@ var adopt = sync.OnceValue(func() error { return unix.Prctl(unix.PR_SET_CHILD_SU
 // An Upgrade is a gateway that replaces itself again and again on SIGUSR2, as its operator has it do.
 type Upgrade struct {
 	*Gateway
-	pids []int // of all processes there have been, the one that serves last
+	pids  []int        // of all processes there have been, the one that serves last
+	ended map[int]bool // those that are known to have ended
 }
 
 // Upgrading begins with a gateway that runs. All processes write to its log.
@@ -42,9 +45,9 @@ func (g *Gateway) Upgrading() *Upgrade {
 	if err := adopt(); err != nil {
 		g.t.Fatal(err)
 	}
-	u := &Upgrade{g, []int{g.cmd.Process.Pid}}
+	u := &Upgrade{g, []int{g.cmd.Process.Pid}, map[int]bool{}}
 	g.t.Cleanup(func() {
-		for _, pid := range u.pids[1:] {
+		for _, pid := range u.Alive() {
 			syscall.Kill(pid, syscall.SIGKILL)
 		}
 	})
@@ -54,14 +57,15 @@ func (g *Gateway) Upgrading() *Upgrade {
 // Pid is the process that serves.
 func (u *Upgrade) Pid() int { return u.pids[len(u.pids)-1] }
 
-// Next has the process replaced, and returns once it has seen that its successor took its place.
-func (u *Upgrade) Next() {
+// Next has the process replaced, and returns how long it took until its successor had its place.
+func (u *Upgrade) Next() time.Duration {
 	u.t.Helper()
-	n := len(u.pids)
+	n, begun := len(u.pids), time.Now()
 	if err := syscall.Kill(u.Pid(), syscall.SIGUSR2); err != nil {
 		u.t.Fatal(err)
 	}
 	Eventually(u.t, "the process to be replaced", func() bool { return strings.Count(u.Log(), takenOver) == n })
+	took := time.Since(begun)
 	parts := strings.Split(u.Log(), "started a process to replace this one")
 	var pid int
 	if _, text, ok := strings.Cut(parts[len(parts)-1], "pid="); !ok || len(parts) != n+1 {
@@ -70,6 +74,47 @@ func (u *Upgrade) Next() {
 		u.t.Fatal(err)
 	}
 	u.pids = append(u.pids, pid)
+	return took
+}
+
+// Alive are the processes that have not ended, the oldest first. One that ended with another status than 0
+// fails the test, if its parent had ended before; else the parent has logged that.
+func (u *Upgrade) Alive() (pids []int) {
+	u.t.Helper()
+	for i, pid := range u.pids {
+		if u.ended[pid] {
+			continue
+		}
+		if i == 0 {
+			select {
+			case <-u.exited:
+				u.ended[pid] = true
+				if code := u.cmd.ProcessState.ExitCode(); code != 0 {
+					u.t.Errorf("the first process ended with status %d", code)
+				}
+			default:
+				pids = append(pids, pid)
+			}
+			continue
+		}
+		var status unix.WaitStatus
+		// Not a child of this process as long as the one that started it runs.
+		got, err := unix.Wait4(pid, &status, unix.WNOHANG, nil)
+		switch {
+		case err != nil && !errors.Is(err, unix.ECHILD):
+			u.t.Fatal(err)
+		case got == pid:
+			u.ended[pid] = true
+			if status.Signaled() || status.ExitStatus() != 0 {
+				u.t.Errorf("process %d ended with status %d, signal %v", i, status.ExitStatus(), status.Signal())
+			}
+		case err != nil && errors.Is(syscall.Kill(pid, 0), syscall.ESRCH):
+			u.ended[pid] = true
+		default:
+			pids = append(pids, pid)
+		}
+	}
+	return pids
 }
 
 // End has the last process end, and every process before it: each must with status 0.
@@ -78,21 +123,24 @@ func (u *Upgrade) End() {
 	if err := syscall.Kill(u.Pid(), syscall.SIGTERM); err != nil {
 		u.t.Fatal(err)
 	}
-	if code := u.AwaitExit(); code != 0 {
-		u.t.Errorf("the first process ended with status %d", code)
+	Eventually(u.t, "the end of all processes", func() bool { return len(u.Alive()) == 0 })
+	if log := u.Log(); strings.Contains(log, "level=ERROR") {
+		u.t.Errorf("an error was logged:\n%s", log)
 	}
-	for i, pid := range u.pids[1:] {
-		var status unix.WaitStatus
-		Eventually(u.t, fmt.Sprintf("the end of process %d", i+1), func() bool {
-			// Not a child of this process as long as the one that started it runs.
-			got, err := unix.Wait4(pid, &status, unix.WNOHANG, nil)
-			if err != nil && !errors.Is(err, unix.ECHILD) {
-				u.t.Fatal(err)
-			}
-			return got == pid || err != nil && errors.Is(syscall.Kill(pid, 0), syscall.ESRCH)
-		})
-		if status.Signaled() || status.ExitStatus() != 0 {
-			u.t.Errorf("process %d ended with status %d, signal %v", i+1, status.ExitStatus(), status.Signal())
-		}
+}
+
+// Usage is what a process has of the machine's.
+type Usage struct {
+	Resident    int64 // bytes of memory
+	Descriptors int
+}
+
+// UsageOf looks at a process.
+func (u *Upgrade) UsageOf(pid int) (now Usage, err error) {
+	if now.Resident, err = resident(pid); err != nil {
+		return now, err
 	}
+	entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
+	now.Descriptors = len(entries)
+	return now, err
 }
