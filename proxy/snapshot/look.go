@@ -25,10 +25,11 @@ func (s *Snapshot) look() *View {
 	}
 	for name, o := range s.shown[aRouter] {
 		config, _ := o.config.(*dynamic.Router)
-		v.Routers[name] = &RouterView{Router: config, Priority: o.priority, State: o.State, Using: o.using}
 		if config != nil {
-			s.use(v, name, config, o.using)
+			config = s.inForce(name, config, o.using)
+			s.use(v, name, config)
 		}
+		v.Routers[name] = &RouterView{Router: config, Priority: o.priority, State: o.State, Using: o.using}
 	}
 	for _, m := range v.Middlewares {
 		slices.Sort(m.UsedBy)
@@ -40,21 +41,46 @@ func (s *Snapshot) look() *View {
 	return v
 }
 
-// use notes a router with the middlewares and the service that it names, and the middlewares of its
-// entry points.
-func (s *Snapshot) use(v *View, router string, config *dynamic.Router, using []string) {
-	_, provider := split(router)
-	names := slices.Clone(config.Middlewares)
+// inForce is a router as it works: on the entry points that it does not name, with their middlewares before its
+// own, and under their TLS. Middlewares have their provider, for whoever reads the API follows the names.
+func (s *Snapshot) inForce(name string, config *dynamic.Router, using []string) *dynamic.Router {
+	_, provider := split(name)
+	shown := *config
+	shown.Middlewares = nil
+	if len(shown.EntryPoints) == 0 {
+		shown.EntryPoints = using
+	}
 	for _, p := range s.points {
 		if slices.Contains(using, p.name) {
-			names = append(names, p.middlewares...)
+			shown.Middlewares = addQualified(shown.Middlewares, p.middlewares, provider)
+			if shown.TLS == nil && len(using) == 1 {
+				shown.TLS = p.tls
+			}
 		}
 	}
+	shown.Middlewares = addQualified(shown.Middlewares, config.Middlewares, provider)
+	return &shown
+}
+
+// addQualified appends names with their provider. One that is there already is not added: it is on several
+// entry points.
+func addQualified(to, names []string, provider string) []string {
 	for _, name := range names {
-		if m := v.Middlewares[qualify(name, provider)]; m != nil && !slices.Contains(m.UsedBy, router) {
+		if name = qualify(name, provider); !slices.Contains(to, name) {
+			to = append(to, name)
+		}
+	}
+	return to
+}
+
+// use notes a router with the middlewares and the service that it names.
+func (*Snapshot) use(v *View, router string, config *dynamic.Router) {
+	for _, name := range config.Middlewares {
+		if m := v.Middlewares[name]; m != nil {
 			m.UsedBy = append(m.UsedBy, router)
 		}
 	}
+	_, provider := split(router)
 	if service := v.Services[qualify(config.Service, provider)]; service != nil {
 		service.UsedBy = append(service.UsedBy, router)
 	}

@@ -25,13 +25,20 @@ func (s *Snapshot) lookStreams(v *View) {
 	}
 	for name, o := range s.shown[aTCPRouter] {
 		config, _ := o.config.(*dynamic.TCPRouter)
-		v.TCPRouters[name] = &TCPRouterView{TCPRouter: config, Priority: o.priority, State: o.State, Using: o.using}
+		view := &TCPRouterView{TCPRouter: config, Priority: o.priority, State: o.State, Using: o.using}
+		v.TCPRouters[name] = view
 		if config == nil {
 			continue
 		}
 		_, provider := split(name)
-		for _, middleware := range config.Middlewares {
-			if m := v.TCPMiddlewares[qualify(middleware, provider)]; m != nil && !slices.Contains(m.UsedBy, name) {
+		shown := *config
+		shown.Middlewares = addQualified(nil, config.Middlewares, provider)
+		if len(shown.EntryPoints) == 0 {
+			shown.EntryPoints = o.using
+		}
+		view.TCPRouter = &shown
+		for _, middleware := range shown.Middlewares {
+			if m := v.TCPMiddlewares[middleware]; m != nil {
 				m.UsedBy = append(m.UsedBy, name)
 			}
 		}
@@ -41,9 +48,14 @@ func (s *Snapshot) lookStreams(v *View) {
 	}
 	for name, o := range s.shown[aUDPRouter] {
 		config, _ := o.config.(*dynamic.UDPRouter)
-		v.UDPRouters[name] = &UDPRouterView{UDPRouter: config, State: o.State, Using: o.using}
+		view := &UDPRouterView{UDPRouter: config, State: o.State, Using: o.using}
+		v.UDPRouters[name] = view
 		if config == nil {
 			continue
+		}
+		if len(config.EntryPoints) == 0 {
+			shown := *config
+			shown.EntryPoints, view.UDPRouter = o.using, &shown
 		}
 		_, provider := split(name)
 		if service := v.UDPServices[qualify(config.Service, provider)]; service != nil {

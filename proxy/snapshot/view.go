@@ -60,8 +60,9 @@ func (s *State) Add(message string, disable bool) {
 	}
 }
 
-// RouterView is an HTTP router. The embedded configurations, here and below, are the providers' own:
-// not to be changed; nil for an object that could not be decoded.
+// RouterView is an HTTP router. The embedded configurations, here and below, are not to be changed, and nil for
+// an object that could not be decoded. They are the providers' own, but for those of routers: these have the
+// entry points they are on, and their middlewares by qualified name.
 type RouterView struct {
 	*dynamic.Router
 	// Priority is the one in force: the rule's length when the configuration gives none.
