@@ -171,6 +171,24 @@ func TestFollowsASymbolicLinkElsewhere(t *testing.T) {
 	f.await("a=2")
 }
 
+// A link to a directory above it is no second place of what is there.
+func TestFollowsNoCircle(t *testing.T) {
+	dir, elsewhere := t.TempDir(), t.TempDir()
+	write(t, filepath.Join(dir, "one.yaml"), router("a", "1"))
+	write(t, filepath.Join(elsewhere, "two.yaml"), router("b", "1"))
+	for path, target := range map[string]string{
+		filepath.Join(dir, "again"): dir, filepath.Join(dir, "other"): elsewhere, filepath.Join(elsewhere, "back"): dir,
+	} {
+		if err := os.Symlink(target, path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	u := Read(static.File{Directory: dir}, slog.New(slog.DiscardHandler))
+	if len(u.Problems) > 0 || len(u.Config.HTTP.Routers) != 2 {
+		t.Errorf("%d routers, %v", len(u.Config.HTTP.Routers), u.Problems)
+	}
+}
+
 func TestReload(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "routes.yaml")
 	write(t, path, router("a", "1"))

@@ -47,7 +47,7 @@ func (s *source) read(w watching) dynamic.Update {
 	w.File(s.root())
 	l := listing{watching: w}
 	if s.config.Directory != "" {
-		l.directory(s.config.Directory, 0)
+		l.directory(s.config.Directory, nil)
 	} else {
 		l.file(s.config.Filename)
 	}
@@ -84,19 +84,23 @@ func (l *listing) file(path string) {
 	l.File(path)
 }
 
-// maxDepth bounds the nesting of directories; symbolic links may make a circle.
+// maxDepth bounds the nesting of directories.
 const maxDepth = 16
 
-// directory collects the configuration files in and below dir. It follows symbolic links, but not the
-// names that begin with "..", behind which Kubernetes keeps the versions of a ConfigMap, or with
-// ".#", which are an editor's locks.
-func (l *listing) directory(dir string, depth int) {
+// directory collects the configuration files in and below dir, which is in the directories above. It follows
+// symbolic links, but not back to where it is already, and not the names that begin with "..", behind which
+// Kubernetes keeps the versions of a ConfigMap, or with ".#", which are an editor's locks.
+func (l *listing) directory(dir string, above []fs.FileInfo) {
+	info, err := os.Stat(dir)
+	if err == nil && slices.ContainsFunc(above, func(a fs.FileInfo) bool { return os.SameFile(a, info) }) {
+		return
+	}
 	l.Dir(dir)
 	entries, err := os.ReadDir(dir)
-	if err == nil && depth > maxDepth {
+	if err == nil && len(above) > maxDepth {
 		err = fmt.Errorf("nested more than %d deep", maxDepth)
 	}
-	if errors.Is(err, fs.ErrNotExist) && depth > 0 {
+	if errors.Is(err, fs.ErrNotExist) && len(above) > 0 {
 		return
 	}
 	if err != nil {
@@ -113,11 +117,11 @@ func (l *listing) directory(dir string, depth int) {
 		}
 		isDir := e.IsDir()
 		if e.Type()&fs.ModeSymlink != 0 {
-			info, err := os.Stat(path)
-			isDir = err == nil && info.IsDir()
+			target, err := os.Stat(path)
+			isDir = err == nil && target.IsDir()
 		}
 		if isDir {
-			l.directory(path, depth+1)
+			l.directory(path, append(above, info))
 		} else if f, ok := load.FormatOf(path); ok && f != load.JSON {
 			l.file(path)
 		}
