@@ -223,7 +223,9 @@ func (b *Builder) construct(n *node, config, was any) {
 		err = fmt.Errorf("refers to itself: %s", n.circle)
 	}
 	if n.err = err; err != nil {
-		n.shown.Add(err.Error(), true)
+		for message := range strings.Lines(err.Error()) { // errors that were joined
+			n.shown.Add(strings.TrimSuffix(message, "\n"), true)
+		}
 		return
 	}
 	n.madeOf = config
@@ -323,7 +325,7 @@ func (b *Builder) need(k kind, name string) (*node, error) {
 	case !n.present():
 		return nil, n.err
 	}
-	return nil, fmt.Errorf("%s: %w", n.id, n.err)
+	return nil, fmt.Errorf("%s: %s", n.id, strings.ReplaceAll(n.err.Error(), "\n", "; "))
 }
 
 // rank is a provider's place in the precedence.

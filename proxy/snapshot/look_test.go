@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/pergola-mesh/pergola/config/dynamic"
 	"github.com/pergola-mesh/pergola/config/static"
 )
 
@@ -40,5 +41,25 @@ tcp:
 	}
 	if r := v.TCPRouters["t@file"]; fmt.Sprint(r.EntryPoints, " ", r.Middlewares) != "[inner web] [few@file]" {
 		t.Errorf("the TCP router is shown with %s %s", r.EntryPoints, r.Middlewares)
+	}
+}
+
+// What is wrong with the transports of the static configuration is said of the keys that are written there.
+func TestProblemsOfStaticTransports(t *testing.T) {
+	f := newFixture(t, func(o *Options) {
+		o.Transport = &dynamic.ServersTransport{MinVersion: "1"}
+		o.TCPTransport = &dynamic.TCPServersTransport{TLS: &dynamic.TLSClient{RootCAs: []string{"gone.pem"}}}
+	})
+	want := []string{
+		`static configuration: serversTransport: minVersion: "1" is not a version: use VersionTLS10, VersionTLS11, VersionTLS12 or VersionTLS13`,
+		"static configuration: tcpServersTransport: rootCAs[0]: open gone.pem: no such file or directory",
+	}
+	for i, p := range f.report.Problems {
+		if i >= len(want) || p.String() != want[i] {
+			t.Errorf("problem %s", p)
+		}
+	}
+	if len(f.report.Problems) != len(want) {
+		t.Errorf("%d problems, not %d", len(f.report.Problems), len(want))
 	}
 }

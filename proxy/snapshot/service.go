@@ -104,13 +104,9 @@ func (b *Builder) loadBalancer(n *node, c *dynamic.LoadBalancer) (upstream.Servi
 			FailureWindow: time.Duration(p.FailureWindow), MaxFailedAttempts: p.MaxFailedAttempts,
 		}
 	}
-	for i, s := range c.Servers {
-		weight := or(s.Weight, 1)
-		if weight < 0 {
-			return nil, fmt.Errorf("server %d: weight is %d; it must not be negative", i+1, weight)
-		}
+	for _, s := range c.Servers {
 		config.Servers = append(config.Servers, upstream.Server{
-			URL: s.URL, Weight: weight, PreservePath: s.PreservePath, Fenced: s.Fenced,
+			URL: s.URL, Weight: or(s.Weight, 1), PreservePath: s.PreservePath, Fenced: s.Fenced,
 		})
 	}
 	return b.options.Upstreams.LoadBalancer(n.name, config)

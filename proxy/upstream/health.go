@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"golang.org/x/net/http/httpguts"
 )
 
 // HealthCheck probes the servers of a load balancer. Servers are up until a probe fails, and
@@ -56,6 +58,17 @@ func (c *HealthCheck) complete() error {
 		return fmt.Errorf("path: %w", err)
 	} else if u.Host != "" || u.Scheme != "" {
 		return fmt.Errorf("path %q names a server: give the path alone", c.Path)
+	}
+	if c.Port < 0 || c.Port > 65535 {
+		return fmt.Errorf("port is %d; it must be from 0 to 65535", c.Port)
+	}
+	if c.Status != 0 && (c.Status < 100 || c.Status > 599) {
+		return fmt.Errorf("status is %d; it must be from 100 to 599, or 0 for any of 2xx and 3xx", c.Status)
+	}
+	for name, value := range c.Headers {
+		if !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(value) {
+			return fmt.Errorf("headers: %q cannot be sent: its name or value has characters that no field has", name)
+		}
 	}
 	if c.Interval < 0 || c.UnhealthyInterval < 0 || c.Timeout < 0 {
 		return errors.New("interval, unhealthyInterval and timeout must be positive")

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -89,27 +90,35 @@ func (r *Registry) loadBalancer(name string, c *LoadBalancer) (*loadBalancer, er
 	if transport == nil {
 		transport = DefaultTransport
 	}
-	// Everything that can be wrong is looked at before a server is touched.
-	var err error
-	if l.make, err = balance.Named(c.Strategy); err != nil {
-		return nil, err
-	}
-	if err := transport.Err(); err != nil {
-		return nil, fmt.Errorf("serversTransport: %w", err)
-	}
-	if l.passive, err = c.PassiveHealthCheck.policy(); err != nil {
-		return nil, err
-	}
-	for i, s := range c.Servers {
-		if err := checkURL(s.URL); err != nil {
-			return nil, fmt.Errorf("server %d: %w", i+1, err)
+	// Everything that can be wrong is looked at, and told at once, before a server is touched.
+	var errs []error
+	note := func(err error) {
+		if err != nil {
+			errs = append(errs, err)
 		}
 	}
-	if l.sticky, err = newSticky(name, c.Sticky); err != nil {
-		return nil, err
+	var err error
+	l.make, err = balance.Named(c.Strategy)
+	note(err)
+	if err := transport.Err(); err != nil {
+		note(fmt.Errorf("serversTransport: %w", err))
 	}
-	if l.checker, err = r.newChecker(c.HealthCheck, transport); err != nil {
-		return nil, err
+	l.passive, err = c.PassiveHealthCheck.policy()
+	note(err)
+	for i, s := range c.Servers {
+		if err := checkURL(s.URL); err != nil {
+			note(fmt.Errorf("server %d: %w", i+1, err))
+		}
+		if s.Weight < 0 {
+			note(fmt.Errorf("server %d: weight is %d; it must not be negative", i+1, s.Weight))
+		}
+	}
+	l.sticky, err = newSticky(name, c.Sticky)
+	note(err)
+	l.checker, err = r.newChecker(c.HealthCheck, transport)
+	note(err)
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
 	}
 	for _, s := range c.Servers {
 		l.add(s, PoolKey{URL: s.URL, PassHost: c.PassHostHeader, PreservePath: s.PreservePath, Transport: transport}, c.SlowStart)

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -42,9 +43,15 @@ type Pools interface {
 
 // checkURL tells why a server's URL cannot be used.
 func checkURL(text string) error {
+	if text == "" {
+		return errors.New("url is empty: it is scheme://host:port, such as http://10.0.0.1:8080")
+	}
 	u, err := url.Parse(text)
+	if !strings.Contains(text, "://") {
+		return fmt.Errorf("url %q has no scheme: it is scheme://host:port, such as http://%s", text, text)
+	}
 	if err != nil {
-		return err
+		return fmt.Errorf("url %w", errors.Unwrap(err)) // without the text, which may hold a password
 	}
 	switch {
 	case u.Scheme != "http" && u.Scheme != "https" && u.Scheme != "h2c":
@@ -53,6 +60,11 @@ func checkURL(text string) error {
 		return fmt.Errorf("url %q has no host", text)
 	case u.User != nil:
 		return fmt.Errorf("url %q: credentials in the URL are not sent: use a headers middleware", u.Redacted())
+	}
+	if port := u.Port(); port != "" {
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+			return fmt.Errorf("url %q: the port must be a number from 1 to 65535", text)
+		}
 	}
 	return nil
 }
