@@ -12,6 +12,7 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -53,13 +54,11 @@ func Main(args, environ []string, stdout, stderr io.Writer) int {
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
 		command, args = args[0], args[1:]
 	}
-	if command == "" && len(args) > 0 {
-		switch args[0] {
-		case "-h", "-help", "--help":
-			command = "help"
-		case "-version", "--version":
-			command = "version"
-		}
+	switch {
+	case (command == "" || command == "check") && slices.ContainsFunc(args, isHelp):
+		command = "help"
+	case command == "" && len(args) > 0 && (args[0] == "-version" || args[0] == "--version"):
+		command = "version"
 	}
 	switch command {
 	case "":
@@ -79,6 +78,8 @@ func Main(args, environ []string, stdout, stderr io.Writer) int {
 	fmt.Fprintf(stderr, "pergola: unknown command %q; pergola help lists them\n", command)
 	return exitUsage
 }
+
+func isHelp(arg string) bool { return arg == "-h" || arg == "-help" || arg == "--help" }
 
 func versionText() string {
 	text := "pergola " + version
