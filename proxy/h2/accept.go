@@ -25,6 +25,9 @@ func (c *downConn) request(s *downStream, ends bool) *frame.Error {
 		}
 		c.srv.refused(rule.Name)
 		s.refusal = rule // the client is told why
+		if !ends {
+			r.Length = -1 // of which nothing is known: it is no fault that it comes
+		}
 	}
 	s.ended = ends
 	if s.left = r.Length; r.Upgrade != nil {

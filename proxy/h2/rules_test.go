@@ -107,6 +107,12 @@ func TestServerRules(t *testing.T) {
 			[]string{"HEADERS 1 :status=501 content-type=text/plain; charset=utf-8 content-length=16"}, "connect"},
 		"long header": {func(p *peer) []byte { return p.request(1, "GET", true, "x="+big) },
 			[]string{"HEADERS 1 :status=431 content-type=text/plain; charset=utf-8 content-length=32"}, "header_size"},
+		"long header before a body": {func(p *peer) []byte {
+			return join(p.request(1, "POST", false, "x="+big), frame.AppendData(nil, 1, []byte("body"), true))
+		}, []string{"HEADERS 1 :status=431 content-type=text/plain; charset=utf-8 content-length=32"}, "header_size"},
+		"long header before no body": {func(p *peer) []byte {
+			return join(p.request(1, "POST", false, "x="+big), frame.AppendData(nil, 1, nil, true))
+		}, []string{"HEADERS 1 :status=431 content-type=text/plain; charset=utf-8 content-length=32"}, "header_size"},
 		"long target": {func(p *peer) []byte {
 			return headersFrame(1, true, p.header(":method=GET", ":scheme=http", ":authority=h", ":path=/"+big[:9000]))
 		}, []string{"HEADERS 1 :status=414 content-type=text/plain; charset=utf-8 content-length=21"}, "target_too_long"},
