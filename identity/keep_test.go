@@ -119,12 +119,12 @@ func keep(t *testing.T, s *Store, o KeepOptions) (stop func()) {
 
 // An answer is fetched over HTTP, by the responder that is named instead of the certificate's.
 func TestStapleFromAResponder(t *testing.T) {
-	ca := certtest.NewAuthority(t, "ca")
+	ca := certtest.NewAuthority("ca")
 	r := &responder{ca: ca, life: time.Hour}
 	server := httptest.NewServer(r)
 	defer server.Close()
 	s := &Store{}
-	c := certificate(t, ca.Issue(t, []string{"a.example"}, from("http://responder.invalid")))
+	c := certificate(t, ca.Issue([]string{"a.example"}, from("http://responder.invalid")))
 	s.Use(&Configured{Certificates: []*Certificate{c}})
 	if got := staple(t, s, ca, "a.example"); got != -1 {
 		t.Fatalf("status %d is shown that nobody asked for", got)
@@ -141,10 +141,10 @@ func TestStapleFromAResponder(t *testing.T) {
 // the configuration is another.
 func TestStaplesAreRenewed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ca := certtest.NewAuthority(t, "ca")
+		ca := certtest.NewAuthority("ca")
 		r := &responder{ca: ca, life: 10 * time.Hour}
 		s := &Store{}
-		pair := ca.Issue(t, []string{"a.example"}, from("http://r"))
+		pair := ca.Issue([]string{"a.example"}, from("http://r"))
 		s.Use(&Configured{Certificates: []*Certificate{certificate(t, pair)}})
 		defer keep(t, s, KeepOptions{Staple: true, Client: &http.Client{Transport: r}, Logger: slog.New(slog.DiscardHandler)})()
 		check := func(what string, asked, status int) {
@@ -188,12 +188,12 @@ func TestStaplesAreRenewed(t *testing.T) {
 // others as long as it has none.
 func TestMustStaple(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ca := certtest.NewAuthority(t, "ca")
+		ca := certtest.NewAuthority("ca")
 		r := &responder{ca: ca, life: 10 * time.Hour, broken: true}
 		s := &Store{}
-		plain := ca.IssueRSA(t, []string{"a.example"}, from("http://r"))
+		plain := ca.IssueRSA([]string{"a.example"}, from("http://r"))
 		s.Use(&Configured{Certificates: []*Certificate{
-			certificate(t, ca.Issue(t, []string{"a.example"}, from("http://r"), mustStaple)), certificate(t, plain)}})
+			certificate(t, ca.Issue([]string{"a.example"}, from("http://r"), mustStaple)), certificate(t, plain)}})
 		var log bytes.Buffer
 		defer keep(t, s, KeepOptions{Client: &http.Client{Transport: r}, Logger: slog.New(slog.NewTextHandler(&log, nil))})()
 		synctest.Wait()
@@ -216,7 +216,7 @@ func TestMustStaple(t *testing.T) {
 // Certificates that end are spoken of once a day.
 func TestExpiryIsToldOf(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ca := certtest.NewAuthority(t, "ca")
+		ca := certtest.NewAuthority("ca")
 		s := &Store{}
 		ends := func(days int) func(*x509.Certificate) {
 			return func(c *x509.Certificate) {
@@ -224,7 +224,7 @@ func TestExpiryIsToldOf(t *testing.T) {
 			}
 		}
 		s.Use(&Configured{Certificates: []*Certificate{
-			certificate(t, ca.Issue(t, []string{"long.example"}, ends(60))), certificate(t, ca.Issue(t, []string{"soon.example"}, ends(3)))}})
+			certificate(t, ca.Issue([]string{"long.example"}, ends(60))), certificate(t, ca.Issue([]string{"soon.example"}, ends(3)))}})
 		var log bytes.Buffer
 		stop := keep(t, s, KeepOptions{Logger: slog.New(slog.NewTextHandler(&log, nil))})
 		time.Sleep(80 * time.Hour)

@@ -28,15 +28,15 @@ func mutual(kind string) dynamic.TLSOptions {
 
 // Whom each way of asking for certificates lets in.
 func TestClientAuth(t *testing.T) {
-	ca, other := certtest.NewAuthority(t, "ca"), certtest.NewAuthority(t, "other")
+	ca, other := certtest.NewAuthority("ca"), certtest.NewAuthority("other")
 	clients := map[string]tls.Certificate{
 		"none":  {},
-		"ours":  ca.Issue(t, []string{"client"}),
-		"other": other.Issue(t, []string{"client"}),
-		"expired": ca.Issue(t, []string{"client"}, func(c *x509.Certificate) {
+		"ours":  ca.Issue([]string{"client"}),
+		"other": other.Issue([]string{"client"}),
+		"expired": ca.Issue([]string{"client"}, func(c *x509.Certificate) {
 			c.NotBefore, c.NotAfter = time.Now().Add(-2*time.Hour), time.Now().Add(-time.Minute)
 		}),
-		"server": ca.Issue(t, []string{"client"}, func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth} }),
+		"server": ca.Issue([]string{"client"}, func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth} }),
 	}
 	for kind, want := range map[string]string{
 		"":                           "ours",
@@ -67,8 +67,8 @@ func TestClientAuth(t *testing.T) {
 
 // Hardening 31: a session counts under the policy that it was made under, and nowhere else.
 func TestSessionsDoNotCrossPolicies(t *testing.T) {
-	one, two := certtest.NewAuthority(t, "one"), certtest.NewAuthority(t, "two")
-	known := one.Issue(t, []string{"client"})
+	one, two := certtest.NewAuthority("one"), certtest.NewAuthority("two")
+	known := one.Issue([]string{"client"})
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 		t.Run(tls.VersionName(version), func(t *testing.T) {
 			s := &Store{}
@@ -142,16 +142,16 @@ func TestSessionsDoNotCrossPolicies(t *testing.T) {
 func TestSessionsEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		long := func(c *x509.Certificate) { c.NotAfter = time.Now().Add(24 * 365 * time.Hour) }
-		ca := certtest.NewAuthority(t, "ca")
-		root := certtest.NewAuthority(t, "root")
+		ca := certtest.NewAuthority("ca")
+		root := certtest.NewAuthority("root")
 		s := &Store{}
-		s.Use(&Configured{Default: certificate(t, root.Issue(t, []string{"a.example"}, long))})
+		s.Use(&Configured{Default: certificate(t, root.Issue([]string{"a.example"}, long))})
 		edge := bound(policy(t, s, "open", dynamic.TLSOptions{}), map[string]*Policy{"m.example": policy(t, s, "mutual", mutual(""), ca.PEM())})
 		connect := func(name string, sessions *cache, certificates ...tls.Certificate) outcome {
 			return shake(t, at(s, edge), &tls.Config{ServerName: name, InsecureSkipVerify: true, ClientSessionCache: sessions, Certificates: certificates})
 		}
 		sessions := &cache{}
-		brief := ca.Issue(t, []string{"client"}, func(c *x509.Certificate) { c.NotAfter = time.Now().Add(10 * time.Minute) })
+		brief := ca.Issue([]string{"client"}, func(c *x509.Certificate) { c.NotAfter = time.Now().Add(10 * time.Minute) })
 		connect("m.example", sessions, brief)
 		if o := connect("m.example", sessions); o.serverErr != nil || !o.server.DidResume {
 			t.Fatalf("not resumed: %v", o.serverErr)
@@ -211,7 +211,7 @@ func (c *fragmenting) Write(p []byte) (int, error) {
 
 // Hardening 29: a hello in pieces is put together before anything is decided by it.
 func TestFragmentedHello(t *testing.T) {
-	ca := certtest.NewAuthority(t, "ca")
+	ca := certtest.NewAuthority("ca")
 	s := &Store{}
 	edge := bound(policy(t, s, "open", dynamic.TLSOptions{}), map[string]*Policy{"m.example": policy(t, s, "mutual", mutual(""), ca.PEM())})
 	for _, size := range []int{30, 100, 300} {
@@ -292,11 +292,11 @@ func TestOptionsThatCannotBeHonoured(t *testing.T) {
 		"suite":            {dynamic.TLSOptions{CipherSuites: []string{"AES"}}, nil},
 		"curve":            {dynamic.TLSOptions{CurvePreferences: []string{"P256"}}, nil},
 		"protocol":         {dynamic.TLSOptions{ALPNProtocols: []string{""}}, nil},
-		"client auth":      {mutual("Require"), [][]byte{certtest.NewAuthority(t, "ca").PEM()}},
+		"client auth":      {mutual("Require"), [][]byte{certtest.NewAuthority("ca").PEM()}},
 		"no authority":     {dynamic.TLSOptions{ClientAuth: &dynamic.ClientAuth{ClientAuthType: "RequireAndVerifyClientCert"}}, nil},
 		"empty authority":  {mutual(""), [][]byte{nil}},
 		"no PEM":           {mutual(""), [][]byte{[]byte("nonsense")}},
-		"half an authority": {mutual(""), [][]byte{certtest.NewAuthority(t, "ca").PEM(),
+		"half an authority": {mutual(""), [][]byte{certtest.NewAuthority("ca").PEM(),
 			[]byte("-----BEGIN CERTIFICATE-----\nnonsense\n-----END CERTIFICATE-----\n")}},
 	} {
 		if p, err := s.NewPolicy(name, &c.options, c.authorities); err == nil {

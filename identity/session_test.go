@@ -12,13 +12,13 @@ import (
 // Hardening 30: whatever name the handshake was for, requests are admitted for hosts of the same policy,
 // by any spelling.
 func TestAdmit(t *testing.T) {
-	ca := certtest.NewAuthority(t, "ca")
+	ca := certtest.NewAuthority("ca")
 	s := &Store{}
 	open, closed := policy(t, s, "open", dynamic.TLSOptions{}), policy(t, s, "closed", mutual(""), ca.PEM())
 	refused := Refusal("", errors.New("in dispute"))
 	edge := bound(open, map[string]*Policy{"a.example": open, "m.example": closed, "*.m.example": closed, "**.deep.example": closed,
 		"x.deep.example": open, "*": closed, "disputed.example": refused})
-	client := ca.Issue(t, []string{"client"})
+	client := ca.Issue([]string{"client"})
 	for name, hosts := range map[string]map[string]bool{
 		"a.example": {
 			"a.example": true, "A.EXAMPLE": true, "a.example.": true, "b.example": true, "": true, "x.deep.example": true, "deep.example": true,
@@ -45,7 +45,7 @@ func TestAdmit(t *testing.T) {
 
 // A connection lives through a reload if it could have been made under what is in force after it.
 func TestAdmitAfterReload(t *testing.T) {
-	one, two := certtest.NewAuthority(t, "one"), certtest.NewAuthority(t, "two")
+	one, two := certtest.NewAuthority("one"), certtest.NewAuthority("two")
 	s := &Store{}
 	for name, c := range map[string]struct {
 		before, after *Policy
@@ -69,7 +69,7 @@ func TestAdmitAfterReload(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			edge := bound(c.before, nil)
 			o := shake(t, at(s, edge), &tls.Config{ServerName: "a.example", InsecureSkipVerify: true,
-				Certificates: []tls.Certificate{one.Issue(t, []string{"client"})}})
+				Certificates: []tls.Certificate{one.Issue([]string{"client"})}})
 			if o.session.Admit(edge, &o.server, []byte("a.example")) == nil {
 				t.Fatalf("not admitted before: %v", o.serverErr)
 			}

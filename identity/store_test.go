@@ -13,15 +13,15 @@ import (
 )
 
 func TestTheCertificateIsThatOfTheName(t *testing.T) {
-	ca := certtest.NewAuthority(t, "ca")
+	ca := certtest.NewAuthority("ca")
 	s := &Store{}
 	var all []*Certificate
 	for _, names := range [][]string{
 		{"a.example", "127.0.0.1"}, {"*.a.example"}, {"b.a.example"}, {"*.b.a.example"}, {"*.*.deep.example"}, {"Mixed.Example"},
 	} {
-		all = append(all, certificate(t, ca.Issue(t, names)))
+		all = append(all, certificate(t, ca.Issue(names)))
 	}
-	fallback := certificate(t, ca.Issue(t, []string{"fallback.example"}))
+	fallback := certificate(t, ca.Issue([]string{"fallback.example"}))
 	s.Use(&Configured{Certificates: all, Default: fallback})
 	edge := &Edge{Fallback: policy(t, s, "default", dynamic.TLSOptions{}), Open: true}
 	config := s.Config(func() *Edge { return edge })
@@ -51,12 +51,12 @@ func TestTheCertificateIsThatOfTheName(t *testing.T) {
 
 // Of several certificates for a name, the client gets the cheapest that it can use and that has not expired.
 func TestTheBestOfSeveralCertificates(t *testing.T) {
-	ca := certtest.NewAuthority(t, "ca")
+	ca := certtest.NewAuthority("ca")
 	expired := func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) }
 	longer := func(c *x509.Certificate) { c.NotAfter = time.Now().Add(2 * time.Hour) }
 	names := []string{"a.example"}
-	ecdsa, rsa, old, late := ca.Issue(t, names), ca.IssueRSA(t, names), ca.Issue(t, names, expired), ca.Issue(t, names, longer)
-	wildcard := ca.Issue(t, []string{"*.example"})
+	ecdsa, rsa, old, late := ca.Issue(names), ca.IssueRSA(names), ca.Issue(names, expired), ca.Issue(names, longer)
+	wildcard := ca.Issue([]string{"*.example"})
 	rsaOnly := &tls.Config{MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256}}
 	for name, c := range map[string]struct {
 		have   []tls.Certificate
@@ -92,9 +92,9 @@ func TestTheBestOfSeveralCertificates(t *testing.T) {
 
 // Hardening 33: a name that some readers take to end at a NUL is refused.
 func TestCertificatesWithOddNames(t *testing.T) {
-	ca := certtest.NewAuthority(t, "ca")
+	ca := certtest.NewAuthority("ca")
 	for _, name := range []string{"a.example\x00.evil.example", "a.example\n", "a b.example"} {
-		if _, err := NewCertificate(ca.Issue(t, []string{name})); err == nil || !strings.Contains(err.Error(), "no name can have") {
+		if _, err := NewCertificate(ca.Issue([]string{name})); err == nil || !strings.Contains(err.Error(), "no name can have") {
 			t.Errorf("%q: %v", name, err)
 		}
 	}
@@ -109,7 +109,7 @@ func TestCertificatesWithOddNames(t *testing.T) {
 		{"10.0.0.1", map[string]bool{"10.0.0.1": true, "a.0.0.1": false}},
 		{"*.0.0.1", map[string]bool{"10.0.0.1": false}},
 	} {
-		certificate := certificate(t, ca.Issue(t, []string{c.name}))
+		certificate := certificate(t, ca.Issue([]string{c.name}))
 		s := newSet([]*Certificate{certificate})
 		for name, want := range c.want {
 			if got := certificate.Covers(name); got != want {
@@ -124,9 +124,9 @@ func TestCertificatesWithOddNames(t *testing.T) {
 
 // What becomes of names that no certificate is for.
 func TestUnknownNames(t *testing.T) {
-	ca := certtest.NewAuthority(t, "ca")
+	ca := certtest.NewAuthority("ca")
 	s := &Store{}
-	s.Use(&Configured{Certificates: []*Certificate{certificate(t, ca.Issue(t, []string{"covered.example"}))}})
+	s.Use(&Configured{Certificates: []*Certificate{certificate(t, ca.Issue([]string{"covered.example"}))}})
 	for _, c := range []struct {
 		strict *bool
 		open   bool
@@ -159,7 +159,7 @@ func TestUnknownNames(t *testing.T) {
 
 // Certificates that are obtained join those that are configured, and can be the default.
 func TestDynamicCertificates(t *testing.T) {
-	ca := certtest.NewAuthority(t, "ca")
+	ca := certtest.NewAuthority("ca")
 	s := &Store{}
 	config := at(s, bound(policy(t, s, "default", dynamic.TLSOptions{}), nil))
 	shown := func(name string) string {
@@ -173,7 +173,7 @@ func TestDynamicCertificates(t *testing.T) {
 	if again := shown("b.example"); again != generated || !strings.HasSuffix(generated, ".invalid") {
 		t.Errorf("the generated default is %s, then %s", generated, again)
 	}
-	s.SetDynamic("le", []*Certificate{certificate(t, ca.Issue(t, []string{"a.example"})), certificate(t, ca.Issue(t, []string{"d.example", "e.example"}))})
+	s.SetDynamic("le", []*Certificate{certificate(t, ca.Issue([]string{"a.example"})), certificate(t, ca.Issue([]string{"d.example", "e.example"}))})
 	if got := shown("a.example"); got != "a.example" {
 		t.Errorf("a.example is shown %s", got)
 	}
@@ -192,7 +192,7 @@ func TestDynamicCertificates(t *testing.T) {
 
 // An authority that verifies a name is answered by the challenge alone, and nobody else is.
 func TestChallenge(t *testing.T) {
-	ca := certtest.NewAuthority(t, "ca")
+	ca := certtest.NewAuthority("ca")
 	s := &Store{}
 	edge := bound(Refusal("", errors.New("nothing is served here")), nil)
 	ask := func(protocols ...string) outcome {
@@ -201,7 +201,7 @@ func TestChallenge(t *testing.T) {
 	if o := ask("acme-tls/1"); o.clientErr == nil {
 		t.Error("a challenge was answered that nobody has set")
 	}
-	pair := ca.Issue(t, []string{"a.example"})
+	pair := ca.Issue([]string{"a.example"})
 	s.SetChallenge(func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 		if hello.ServerName == "a.example" {
 			return &pair, nil

@@ -12,8 +12,8 @@ import (
 
 // The process that takes another's place resumes its sessions, under the same policy alone.
 func TestSessionsOutliveTheProcess(t *testing.T) {
-	ca := certtest.NewAuthority(t, "ca")
-	client := ca.Issue(t, []string{"client"})
+	ca := certtest.NewAuthority("ca")
+	client := ca.Issue([]string{"client"})
 	edgeOf := func(s *Store) *Edge {
 		return bound(policy(t, s, "open", dynamic.TLSOptions{}), map[string]*Policy{"m.example": policy(t, s, "mutual", mutual(""), ca.PEM())})
 	}

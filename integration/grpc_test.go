@@ -45,8 +45,8 @@ func TestGRPC(t *testing.T) {
 	client, server := harness.Tool(t, "interop", "client"), harness.Tool(t, "interop", "server")
 	ca := harness.NewAuthority(t)
 	dir := t.TempDir()
-	chain, key, _ := ca.Issue("a.test", "127.0.0.1")
-	files := map[string]string{"ca.pem": ca.PEM, "cert.pem": chain, "key.pem": key}
+	own := ca.Issue("a.test", "127.0.0.1")
+	files := map[string]string{"ca.pem": ca.PEM, "cert.pem": own.Chain, "key.pem": own.Key}
 	for name, text := range files {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)

@@ -5,17 +5,11 @@ package integration
 import (
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/sha256"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/base64"
-	"encoding/pem"
 	"fmt"
 	"io"
-	"math/big"
 	"net"
 	"net/http"
 	"os"
@@ -24,7 +18,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/pergola-mesh/pergola/integration/harness"
 )
@@ -69,7 +62,6 @@ func startHTTP3(t *testing.T) (g *harness.Gateway, spki string) {
 // http3Archive is the configuration of docs/examples/http3, for a backend, every host and a certificate of
 // its own, and the hash of the key.
 func http3Archive(t *testing.T, backend string) (archive, spki string) {
-	cert, key, spki := selfSigned(t)
 	for _, name := range []string{"pergola.yaml", "routes.yaml"} {
 		text, err := os.ReadFile("../docs/examples/http3/" + name)
 		if err != nil {
@@ -77,40 +69,11 @@ func http3Archive(t *testing.T, backend string) (archive, spki string) {
 		}
 		archive += "-- " + name + " --\n" + string(text)
 	}
-	return strings.NewReplacer(":443", "$WEB", "/etc/pergola/routes.yaml", "$DIR/routes.yaml", "/etc/pergola/shop.pem", cert,
-		"/etc/pergola/shop.key", key, "http://10.0.0.1:8080", backend, "Host(`shop.example`)", "PathPrefix(`/`)", "accessLog: {}", "accessLog: {}\nlog: {level: INFO}").Replace(archive), spki
-}
-
-// selfSigned writes a certificate for 127.0.0.1 and its key to files.
-func selfSigned(t *testing.T) (certFile, keyFile, spki string) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, DNSNames: []string{"localhost"}}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	private, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	public, err := x509.MarshalPKIXPublicKey(key.Public())
-	if err != nil {
-		t.Fatal(err)
-	}
-	directory := t.TempDir()
-	write := func(name, kind string, bytes []byte) string {
-		path := filepath.Join(directory, name)
-		if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: bytes}), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
-	hash := sha256.Sum256(public)
-	return write("cert.pem", "CERTIFICATE", der), write("key.pem", "PRIVATE KEY", private), base64.StdEncoding.EncodeToString(hash[:])
+	archive = strings.NewReplacer(":443", "$WEB", "/etc/pergola/routes.yaml", "$DIR/routes.yaml", "/etc/pergola/shop.pem", "$DIR/cert.pem",
+		"/etc/pergola/shop.key", "$DIR/key.pem", "http://10.0.0.1:8080", backend, "Host(`shop.example`)", "PathPrefix(`/`)", "accessLog: {}", "accessLog: {}\nlog: {level: INFO}").Replace(archive)
+	own := harness.SelfSigned()
+	hash := sha256.Sum256(own.Leaf.RawSubjectPublicKeyInfo)
+	return archive + "-- cert.pem --\n" + own.Chain + "-- key.pem --\n" + own.Key, base64.StdEncoding.EncodeToString(hash[:])
 }
 
 // TestABrowserLoadsAnHTTP3Page: Chromium, which is told to, speaks HTTP/3 from the first request on.

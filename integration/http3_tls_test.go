@@ -64,11 +64,7 @@ func TestHTTP3ClientCertificates(t *testing.T) {
 		t.Fatal(err)
 	}
 	stranger := harness.NewAuthority(t)
-	chain, key, _ := stranger.Issue("client.test")
-	impostor, err := tls.X509KeyPair([]byte(chain), []byte(key))
-	if err != nil {
-		t.Fatal(err)
-	}
+	impostor := stranger.Issue("client.test").Certificate
 	with := func(c ...tls.Certificate) []tls.Certificate { return c }
 	sessions := map[string]*frozenSession{"": nil, "of a.test": {}, "of mtls.test": {}}
 	for _, step := range []struct {

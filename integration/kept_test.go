@@ -173,14 +173,9 @@ func TestEveryObjectKeepsItsLastGoodVersion(t *testing.T) {
 // writePair writes a certificate for names as NAME.crt and NAME.key into the gateway's directory.
 func writePair(t *testing.T, g *harness.Gateway, a *harness.Authority, name string, names ...string) tls.Certificate {
 	t.Helper()
-	chain, key, _ := a.Issue(names...)
-	g.Write(name+".crt", chain)
-	g.Write(name+".key", key)
-	pair, err := tls.X509KeyPair([]byte(chain), []byte(key))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return pair
+	pair := a.Issue(names...)
+	g.WritePair(name+".crt", name+".key", pair)
+	return pair.Certificate
 }
 
 // echoed is what comes back of hello.

@@ -68,11 +68,7 @@ func backendUDP(t *testing.T) string {
 func startLayer4(t *testing.T) (g *harness.Gateway, mysql, dns string) {
 	t.Helper()
 	authority := harness.NewAuthority(t)
-	chain, key, _ := authority.Issue("vault.example.com")
-	pair, err := tls.X509KeyPair([]byte(chain), []byte(key))
-	if err != nil {
-		t.Fatal(err)
-	}
+	pair := authority.Issue("vault.example.com").Certificate
 	echo := func(c net.Conn) { io.Copy(c, c) }
 	mysql, dns = harness.FreeAddress(t), harness.FreeAddress(t)
 	replacer := strings.NewReplacer(

@@ -35,10 +35,10 @@ GRANT ALL ON *.* TO jane@'%', ed@'%', nobody@'%';
 func mysqlGateway(t *testing.T) (g *harness.Gateway, ca *harness.Authority) {
 	t.Helper()
 	ca, internal := harness.NewAuthority(t), harness.NewAuthority(t)
-	chain, key, _ := internal.Issue("stock.internal")
+	own := internal.Issue("stock.internal")
 	ed25519 := "--plugin-load-add=auth_ed25519"
 	shop := harness.MariaDB(t, strings.ReplaceAll(mysqlUsers, "NAME", "shop"), "", "", ed25519)
-	stock := harness.MariaDB(t, strings.ReplaceAll(mysqlUsers, "NAME", "stock"), chain, key, ed25519, "--require-secure-transport")
+	stock := harness.MariaDB(t, strings.ReplaceAll(mysqlUsers, "NAME", "stock"), own.Chain, own.Key, ed25519, "--require-secure-transport")
 	replacer := strings.NewReplacer("127.0.0.1:3306\n", "$WEB\n", "docs/examples/mysql/", "$DIR/",
 		"127.0.0.1:33061", shop, "127.0.0.1:33062", stock, "entryPoints:\n  mysql:", "entryPoints:\n  traefik:\n    address: $ADMIN\n  mysql:")
 	archive := ""
@@ -53,9 +53,7 @@ func mysqlGateway(t *testing.T) (g *harness.Gateway, ca *harness.Authority) {
 		}
 	}
 	g = harness.Prepare(t, archive, nil)
-	chain, key, _ = ca.Issue("localhost", "shop.db.example.com", "stock.db.example.com", "other.example.com")
-	g.Write("certs/db.example.com.crt", chain)
-	g.Write("certs/db.example.com.key", key)
+	g.WritePair("certs/db.example.com.crt", "certs/db.example.com.key", ca.Issue("localhost", "shop.db.example.com", "stock.db.example.com", "other.example.com"))
 	g.Write("certs/internal-ca.crt", internal.PEM)
 	g.Run()
 	return g, ca
@@ -226,7 +224,6 @@ func readFile(t *testing.T, name string) string {
 // A server that is gone is told of in MySQL's own way.
 func TestMySQLWithoutServer(t *testing.T) {
 	authority := harness.NewAuthority(t)
-	chain, key, _ := authority.Issue("localhost")
 	g := harness.Prepare(t, fmt.Sprintf(`
 -- static.yaml --
 entryPoints:
@@ -242,8 +239,7 @@ tcp:
 tls:
   certificates: [{certFile: $DIR/a.crt, keyFile: $DIR/a.key}]
 `, harness.FreeAddress(t)), nil)
-	g.Write("a.crt", chain)
-	g.Write("a.key", key)
+	g.WritePair("a.crt", "a.key", authority.Issue("localhost"))
 	g.Run()
 	db := openMySQL(t, g, authority, "localhost", "jane", "secret")
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)

@@ -41,24 +41,16 @@ func startMixed(t *testing.T) *mixed {
 		c.SetDeadline(time.Time{})
 		io.Copy(c, c)
 	}
-	chain, key, _ := m.authority.Issue("passed.test")
-	passed, err := tls.X509KeyPair([]byte(chain), []byte(key))
-	if err != nil {
-		t.Fatal(err)
-	}
+	passed := m.authority.Issue("passed.test").Certificate
 	g := harness.Prepare(t, everyProtocol, harness.Vars{"TCP": m.tcp, "UDP": m.udp, "BACKEND": harness.Serve(t, mirroring()),
 		"ECHO": backendTCP(t, echo), "DATAGRAMS": backendUDP(t), "PASSED": backendTCP(t, func(c net.Conn) {
 			s := tls.Server(c, &tls.Config{Certificates: []tls.Certificate{passed}})
 			io.Copy(s, s)
 			s.Close()
 		})})
-	chain, key, _ = m.authority.Issue("a.test", "mtls.test", "ended.test")
-	g.Write("cert.pem", chain)
-	g.Write("key.pem", key)
+	g.WritePair("cert.pem", "key.pem", m.authority.Issue("a.test", "mtls.test", "ended.test"))
 	g.Write("ca.pem", m.authority.PEM)
-	chain, key, _ = m.authority.Issue("client.test")
-	g.Write("client.pem", chain)
-	g.Write("client.key", key)
+	g.WritePair("client.pem", "client.key", m.authority.Issue("client.test"))
 	g.Run()
 	m.Gateway = g
 	return m

@@ -53,9 +53,9 @@ func TestTestssl(t *testing.T) {
 	g := harness.Prepare(t, hardened, harness.Vars{"BACKEND": harness.Whoami(t, "one")})
 	authority := harness.NewAuthority(t)
 	authority.ServeOCSP()
-	chain, key, _ := authority.Issue("a.test")
-	g.Write("cert.pem", chain+authority.PEM)
-	g.Write("key.pem", key)
+	pair := authority.Issue("a.test")
+	g.Write("cert.pem", pair.Chain+authority.PEM)
+	g.Write("key.pem", pair.Key)
 	g.Write("ca.pem", authority.PEM)
 	g.Run()
 	harness.Eventually(t, "the OCSP answer", func() bool {

@@ -40,25 +40,12 @@ func TestTLSExample(t *testing.T) {
 		"http://127.0.0.1:9001", backend("site"), "http://127.0.0.1:9002", backend("admin")).Replace(archive)
 	g := harness.Prepare(t, archive, nil)
 	ca, staff := harness.NewAuthority(t), harness.NewAuthority(t)
-	chain, key, _ := ca.Issue("www.example.com", "admin.example.com")
-	g.Write("certs/example.com.crt", chain)
-	g.Write("certs/example.com.key", key)
-	chain, key, _ = ca.Issue("*.shop.example.com")
-	g.Write("certs/shop.crt", chain)
-	g.Write("certs/shop.key", key)
+	g.WritePair("certs/example.com.crt", "certs/example.com.key", ca.Issue("www.example.com", "admin.example.com"))
+	g.WritePair("certs/shop.crt", "certs/shop.key", ca.Issue("*.shop.example.com"))
 	g.Write("certs/staff-ca.crt", staff.PEM)
 	g.Run()
 
-	chain, key, number := staff.Issue("jane")
-	jane, err := tls.X509KeyPair([]byte(chain), []byte(key))
-	if err != nil {
-		t.Fatal(err)
-	}
-	chain, key, _ = ca.Issue("mallory")
-	mallory, err := tls.X509KeyPair([]byte(chain), []byte(key))
-	if err != nil {
-		t.Fatal(err)
-	}
+	jane, mallory := staff.Issue("jane"), ca.Issue("mallory")
 	for _, c := range []struct {
 		what, name, host string
 		certificates     []tls.Certificate
@@ -69,12 +56,12 @@ func TestTLSExample(t *testing.T) {
 		{"a wildcard", "eu.shop.example.com", "EU.shop.example.com", nil, 200, "site for https "},
 		{"two labels", "a.b.shop.example.com", "a.b.shop.example.com", nil, 0, ""},
 		{"nobody's name", "other.example.com", "other.example.com", nil, 0, ""},
-		{"staff", "admin.example.com", "admin.example.com", []tls.Certificate{jane}, 200, `admin for https Subject="CN=jane";SerialNumber="` + number.String() + `"`},
+		{"staff", "admin.example.com", "admin.example.com", []tls.Certificate{jane.Certificate}, 200, `admin for https Subject="CN=jane";SerialNumber="` + jane.Leaf.SerialNumber.String() + `"`},
 		{"no staff", "admin.example.com", "admin.example.com", nil, 0, ""},
-		{"another authority's", "admin.example.com", "admin.example.com", []tls.Certificate{mallory}, 0, ""},
+		{"another authority's", "admin.example.com", "admin.example.com", []tls.Certificate{mallory.Certificate}, 0, ""},
 		{"round about", "www.example.com", "admin.example.com", nil, 421, ""},
-		{"round about, spelled otherwise", "www.example.com", "ADMIN.Example.com.", []tls.Certificate{jane}, 421, ""},
-		{"the other way round", "admin.example.com", "www.example.com", []tls.Certificate{jane}, 421, ""},
+		{"round about, spelled otherwise", "www.example.com", "ADMIN.Example.com.", []tls.Certificate{jane.Certificate}, 421, ""},
+		{"the other way round", "admin.example.com", "www.example.com", []tls.Certificate{jane.Certificate}, 421, ""},
 	} {
 		for _, protocol := range []string{"HTTP/1.1", "HTTP/2.0", "HTTP/3.0"} {
 			config := &tls.Config{RootCAs: ca.Pool(), ServerName: c.name, Certificates: c.certificates}

@@ -79,13 +79,9 @@ func startTLSWith(t *testing.T, archive string) (*harness.Gateway, *harness.Auth
 	t.Helper()
 	g := harness.Prepare(t, archive, harness.Vars{"BACKEND": harness.Whoami(t, "one")})
 	authority := harness.NewAuthority(t)
-	chain, key, _ := authority.Issue("a.test", "mtls.test")
-	g.Write("cert.pem", chain)
-	g.Write("key.pem", key)
+	g.WritePair("cert.pem", "key.pem", authority.Issue("a.test", "mtls.test"))
 	g.Write("ca.pem", authority.PEM)
-	chain, key, _ = authority.Issue("client.test")
-	g.Write("client.pem", chain)
-	g.Write("client.key", key)
+	g.WritePair("client.pem", "client.key", authority.Issue("client.test"))
 	g.Run()
 	return g, authority
 }
@@ -240,12 +236,11 @@ func TestCertificateChangesUnderLoad(t *testing.T) {
 	kept := harness.NewTLSLoad(t, 2, config, next(false), harness.WantStatus(200))
 	var changes atomic.Int64
 	for end := time.Now().Add(*loadTime / 2); time.Now().Before(end); changes.Add(1) {
-		chain, key, number := authority.Issue("a.test", "mtls.test")
+		pair := authority.Issue("a.test", "mtls.test")
 		// Between the two a key stands beside another's certificate: what was in force stays.
-		g.Write("cert.pem", chain)
-		g.Write("key.pem", key)
+		g.WritePair("cert.pem", "key.pem", pair)
 		harness.Eventually(t, "the new certificate", func() bool {
-			_, ok := served.Load(number.String())
+			_, ok := served.Load(pair.Leaf.SerialNumber.String())
 			return ok
 		})
 	}
@@ -265,11 +260,7 @@ func TestServersCertificatesChangeUnderLoad(t *testing.T) {
 	var shown atomic.Pointer[tls.Certificate] // by the server
 	var clients sync.Map                      // names of clients' certificates, as the server saw them
 	show := func(a *harness.Authority) {
-		chain, key, _ := a.Issue("backend.test")
-		pair, err := tls.X509KeyPair([]byte(chain), []byte(key))
-		if err != nil {
-			t.Fatal(err)
-		}
+		pair := a.Issue("backend.test").Certificate
 		shown.Store(&pair)
 	}
 	show(first)
@@ -297,17 +288,14 @@ func TestServersCertificatesChangeUnderLoad(t *testing.T) {
           keyFile: $DIR/client.key
 `, harness.Vars{"BACKEND": "https://" + backend.Listener.Addr().String()})
 	identify := func(name string) {
-		chain, key, _ := first.Issue(name)
-		g.Write("client.pem", chain)
-		g.Write("client.key", key)
+		g.WritePair("client.pem", "client.key", first.Issue(name))
 		harness.Eventually(t, "the server to see "+name, func() bool {
 			_, ok := clients.Load(name)
 			return ok
 		})
 	}
-	chain, key, _ := first.Issue("one")
-	g.Write("client.pem", chain)
-	g.Write("client.key", key)
+	one := first.Issue("one")
+	g.WritePair("client.pem", "client.key", one)
 	g.Write("ca.pem", first.PEM)
 	g.Run()
 	g.AwaitStatus("/", 200)
@@ -326,8 +314,7 @@ func TestServersCertificatesChangeUnderLoad(t *testing.T) {
 	identify("five")
 	load.MustNotFail(t, 50)
 	show(first)
-	g.Write("client.pem", chain) // a new pool, whose connections are new
-	g.Write("client.key", key)
+	g.WritePair("client.pem", "client.key", one) // a new pool, whose connections are new
 	g.AwaitStatus("/", 502)
 	close(release)
 	if rest, err := io.ReadAll(io.LimitReader(slow, 30)); !strings.Contains(string(rest), "done") {

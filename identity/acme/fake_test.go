@@ -3,21 +3,17 @@ package acme
 import (
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"log/slog"
 	"maps"
-	"math/big"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/pergola-mesh/pergola/identity/acme/storage"
+	"github.com/pergola-mesh/pergola/internal/certtest"
 )
 
 // fakeAuthority issues certificates at once, from the bubble's clock.
@@ -94,37 +90,12 @@ func (f *fakeAuthority) ordered() []string {
 	return all
 }
 
-// testKey is one for all: making keys takes time.
-var testKey = sync.OnceValue(func() *ecdsa.PrivateKey {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		panic(err)
-	}
-	return key
-})
-
-var serials struct {
-	sync.Mutex
-	last int64
-}
-
 // issue makes a certificate that lives from now on.
 func issue(names []string, life time.Duration, caServer string) *storage.Certificate {
-	serials.Lock()
-	serials.last++
-	serial := serials.last
-	serials.Unlock()
-	template := &x509.Certificate{SerialNumber: big.NewInt(serial), DNSNames: names, NotBefore: time.Now(), NotAfter: time.Now().Add(life)}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, testKey().Public(), testKey())
-	if err != nil {
-		panic(err)
-	}
-	key, err := x509.MarshalPKCS8PrivateKey(testKey())
-	if err != nil {
-		panic(err)
-	}
-	return newStored(names, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
-		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}), caServer)
+	chain, key := certtest.PEM(certtest.SelfSigned(names, func(c *x509.Certificate) {
+		c.NotBefore, c.NotAfter = time.Now(), time.Now().Add(life)
+	}))
+	return newStored(names, chain, key, caServer)
 }
 
 // fakeStorage keeps data in memory. Any number of resolvers may share it.

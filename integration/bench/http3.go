@@ -34,10 +34,7 @@ func (b *bench) measureHTTP3() error {
 			b.products = append(b.products, p)
 		}
 	}
-	chain, key, err := newCertificate()
-	if err != nil {
-		return err
-	}
+	chain, key := newCertificate()
 	return b.compare("bare", http3Loads, func(s *settings) {
 		s.HTTP3 = true
 		s.secure(chain, key)

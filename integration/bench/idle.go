@@ -26,10 +26,7 @@ const settleTime = 5 * time.Second
 // measureIdle starts each product afresh, again and again, so that nothing an earlier load left behind hides
 // growth.
 func (b *bench) measureIdle() error {
-	chain, key, err := newCertificate()
-	if err != nil {
-		return err
-	}
+	chain, key := newCertificate()
 	for _, p := range b.products {
 		m := memory{Connections: b.idle}
 		few := memory{Connections: b.idle * 2 / 5} // handshakes take long

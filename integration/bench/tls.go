@@ -3,17 +3,14 @@
 package main
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/pem"
-	"math/big"
 	"net"
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/pergola-mesh/pergola/internal/certtest"
 )
 
 // tlsLoads are of TLS 1.3 from the client, with TLS_AES_128_GCM_SHA256, and plaintext to the backend. A
@@ -28,10 +25,7 @@ var tlsLoads = []load{
 
 // measureTLS compares HTTP/1.1 over TLS, with one certificate for all.
 func (b *bench) measureTLS() error {
-	chain, key, err := newCertificate()
-	if err != nil {
-		return err
-	}
+	chain, key := newCertificate()
 	return b.compare("bare", tlsLoads, func(s *settings) {
 		s.secure(chain, key)
 	})
@@ -48,26 +42,10 @@ func (s *settings) secure(chain, key []byte) {
 }
 
 // newCertificate makes a self-signed certificate for host, of P-256, and its key, both in PEM.
-func newCertificate() (chain, key []byte, err error) {
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return nil, nil, err
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), DNSNames: []string{host}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
-		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-	}
-	certificate, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
-	if err != nil {
-		return nil, nil, err
-	}
-	bits, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		return nil, nil, err
-	}
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate}),
-		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: bits}), nil
+func newCertificate() (chain, key []byte) {
+	return certtest.PEM(certtest.SelfSigned([]string{host, "127.0.0.1"}, func(c *x509.Certificate) {
+		c.NotAfter = time.Now().Add(24 * time.Hour)
+	}))
 }
 
 // secured is c as TLS, if the instance speaks it. Nobody checks its certificate here.

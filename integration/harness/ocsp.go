@@ -21,9 +21,9 @@ func (a *Authority) ServeOCSP() {
 			http.Error(w, err.Error(), http.StatusBadRequest)
 			return
 		}
-		answer, err := ocsp.CreateResponse(a.certificate, a.certificate, ocsp.Response{
+		answer, err := ocsp.CreateResponse(a.made.Certificate, a.made.Certificate, ocsp.Response{
 			Status: ocsp.Good, SerialNumber: question.SerialNumber, ThisUpdate: time.Now(), NextUpdate: time.Now().Add(24 * time.Hour),
-		}, a.key)
+		}, a.made.Key)
 		if err != nil {
 			a.t.Errorf("OCSP: %v", err)
 		}

@@ -4,17 +4,11 @@ package harness
 
 import (
 	"bytes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/json"
-	"encoding/pem"
 	"fmt"
 	"io"
-	"math/big"
 	"net"
 	"net/http"
 	"os"
@@ -55,7 +49,14 @@ func StartPebble(t testing.TB, o PebbleOptions) *Pebble {
 	}
 	directory := t.TempDir()
 	certificate, key := filepath.Join(directory, "cert.pem"), filepath.Join(directory, "key.pem")
-	pool := selfSigned(t, certificate, key)
+	own := SelfSigned()
+	for name, text := range map[string]string{certificate: own.Chain, key: own.Key} {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	pool := x509.NewCertPool()
+	pool.AddCert(own.Leaf)
 	listen, management, dns, records := FreeAddress(t), FreeAddress(t), FreeAddress(t), FreeAddress(t)
 	profiles := map[string]any{}
 	for name, life := range o.Profiles {
@@ -144,34 +145,4 @@ func port(t testing.TB, address string) int {
 		t.Fatal(err)
 	}
 	return number
-}
-
-// selfSigned writes a certificate for loopback and its key, and returns what it is verified by.
-func selfSigned(t testing.TB, certificate, key string) *x509.CertPool {
-	t.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "localhost"}, NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, DNSNames: []string{"localhost"}, IsCA: true, BasicConstraintsValid: true,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	keyDER, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-	for name, content := range map[string][]byte{certificate: text, key: pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})} {
-		if err := os.WriteFile(name, content, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	pool := x509.NewCertPool()
-	pool.AppendCertsFromPEM(text)
-	return pool
 }

@@ -21,7 +21,7 @@ import (
 func selfSigned(t *testing.T, name string) (tls.Certificate, string) {
 	t.Helper()
 	c := certtest.SelfSigned([]string{name, "127.0.0.1"})
-	chain, _ := certtest.PEM(t, c)
+	chain, _ := certtest.PEM(c)
 	return c, string(chain)
 }
 

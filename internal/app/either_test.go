@@ -2,7 +2,6 @@ package app
 
 import (
 	"bufio"
-	"encoding/pem"
 	"fmt"
 	"io"
 	"net"
@@ -13,6 +12,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/pergola-mesh/pergola/internal/certtest"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
 	"github.com/pergola-mesh/pergola/proxy/exchange/exchangetest"
 	"github.com/pergola-mesh/pergola/proxy/upstream"
@@ -40,7 +40,7 @@ func tlsServer(t *testing.T, http2 bool) (key upstream.PoolKey, conns *atomic.In
 	}
 	s.StartTLS()
 	t.Cleanup(s.Close)
-	ca := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw}))
+	ca := string(certtest.CertificatePEM(s.Certificate()))
 	return upstream.PoolKey{URL: s.URL, Transport: &upstream.Transport{TLS: upstream.TLS{RootCAs: []string{ca}, ServerName: "example.com"}}}, conns
 }
 

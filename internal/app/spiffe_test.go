@@ -169,11 +169,11 @@ func TestServersKnownBySPIFFE(t *testing.T) {
 // unidentified is a certificate of a trust domain's authority with more than an identity in it, or none.
 func unidentified(t *testing.T, d *spiffetest.Domain, change func(*x509.Certificate)) *x509svid.SVID {
 	if change == nil {
-		c := d.Authority.Issue(t, []string{"127.0.0.1"})
+		c := d.Authority.Issue([]string{"127.0.0.1"})
 		return &x509svid.SVID{Certificates: []*x509.Certificate{c.Leaf}, PrivateKey: c.PrivateKey.(crypto.Signer)}
 	}
 	id := &url.URL{Scheme: "spiffe", Host: d.Name, Path: "/api"}
-	c := d.Authority.Issue(t, nil, func(c *x509.Certificate) { c.URIs = []*url.URL{id} }, change)
+	c := d.Authority.Issue(nil, func(c *x509.Certificate) { c.URIs = []*url.URL{id} }, change)
 	return &x509svid.SVID{Certificates: []*x509.Certificate{c.Leaf}, PrivateKey: c.PrivateKey.(crypto.Signer)}
 }
 

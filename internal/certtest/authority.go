@@ -1,4 +1,5 @@
-// Package certtest makes certificates for tests.
+// Package certtest makes certificates for tests. What it makes it makes without a test, so that all those of
+// a package may share it by sync.OnceValue: what cannot fail panics.
 package certtest
 
 import (
@@ -14,7 +15,6 @@ import (
 	"math/big"
 	"net"
 	"sync/atomic"
-	"testing"
 	"time"
 )
 
@@ -24,24 +24,18 @@ type Authority struct {
 	Key         crypto.Signer
 }
 
-var serials atomic.Int64
-
-func serial() *big.Int { return big.NewInt(serials.Add(1)) }
-
 // NewAuthority returns an authority that is trusted for an hour.
-func NewAuthority(t testing.TB, name string) *Authority {
-	t.Helper()
-	key := ecdsaKey(t)
-	template := &x509.Certificate{
-		SerialNumber: serial(), Subject: pkix.Name{CommonName: name}, NotBefore: time.Now().Add(-time.Hour),
-		NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
-		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign | x509.KeyUsageDigitalSignature,
-	}
-	return &Authority{sign(t, template, template, key.Public(), key), key}
+func NewAuthority(name string) *Authority {
+	key := ecdsaKey()
+	template := newTemplate(nil, nil)
+	template.Subject = pkix.Name{CommonName: name}
+	template.IsCA, template.BasicConstraintsValid = true, true
+	template.KeyUsage = x509.KeyUsageCertSign | x509.KeyUsageCRLSign | x509.KeyUsageDigitalSignature
+	return &Authority{sign(template, template, key.Public(), key), key}
 }
 
 // PEM is the authority's certificate.
-func (a *Authority) PEM() []byte { return encode("CERTIFICATE", a.Certificate.Raw) }
+func (a *Authority) PEM() []byte { return CertificatePEM(a.Certificate) }
 
 // Pool is a pool of the authority alone.
 func (a *Authority) Pool() *x509.CertPool {
@@ -52,59 +46,57 @@ func (a *Authority) Pool() *x509.CertPool {
 
 // Issue makes a certificate for names and addresses, with an ECDSA key of its own, which is good for an
 // hour for servers and clients.
-func (a *Authority) Issue(t testing.TB, names []string, change ...func(*x509.Certificate)) tls.Certificate {
-	t.Helper()
-	return a.IssueFor(t, ecdsaKey(t), names, change...)
+func (a *Authority) Issue(names []string, change ...func(*x509.Certificate)) tls.Certificate {
+	return a.IssueFor(ecdsaKey(), names, change...)
 }
 
 // IssueRSA is Issue with an RSA key.
-func (a *Authority) IssueRSA(t testing.TB, names []string, change ...func(*x509.Certificate)) tls.Certificate {
-	t.Helper()
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return a.IssueFor(t, key, names, change...)
+func (a *Authority) IssueRSA(names []string, change ...func(*x509.Certificate)) tls.Certificate {
+	return a.IssueFor(must(rsa.GenerateKey(rand.Reader, 2048)), names, change...)
 }
 
 // IssueFor is Issue for a key.
-func (a *Authority) IssueFor(t testing.TB, key crypto.Signer, names []string, change ...func(*x509.Certificate)) tls.Certificate {
-	t.Helper()
-	template := &x509.Certificate{
-		SerialNumber: serial(), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		KeyUsage:    x509.KeyUsageDigitalSignature,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+func (a *Authority) IssueFor(key crypto.Signer, names []string, change ...func(*x509.Certificate)) tls.Certificate {
+	usable := func(c *x509.Certificate) {
+		c.KeyUsage = x509.KeyUsageDigitalSignature
+		c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
 	}
-	describe(template, names, change)
-	leaf := sign(t, template, a.Certificate, key.Public(), a.Key)
+	template := newTemplate(names, append([]func(*x509.Certificate){usable}, change...))
+	leaf := sign(template, a.Certificate, key.Public(), a.Key)
 	return tls.Certificate{Certificate: [][]byte{leaf.Raw, a.Certificate.Raw}, PrivateKey: key, Leaf: leaf}
 }
 
 // SelfSigned makes a certificate for names and addresses that is its own authority, good for an hour for
-// servers. It takes no test, so that all tests of a package may share one by sync.OnceValue.
+// servers.
 func SelfSigned(names []string, change ...func(*x509.Certificate)) tls.Certificate {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		panic(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: serial(), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IsCA: true, BasicConstraintsValid: true,
-	}
-	describe(template, names, change)
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		panic(err)
-	}
-	leaf, err := x509.ParseCertificate(der)
-	if err != nil {
-		panic(err)
-	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}
+	own := func(c *x509.Certificate) { c.IsCA, c.BasicConstraintsValid = true, true }
+	key, template := ecdsaKey(), newTemplate(names, append([]func(*x509.Certificate){own}, change...))
+	leaf := sign(template, template, key.Public(), key)
+	return tls.Certificate{Certificate: [][]byte{leaf.Raw}, PrivateKey: key, Leaf: leaf}
 }
 
-// describe gives a certificate its names, and changes what is to be changed.
-func describe(template *x509.Certificate, names []string, change []func(*x509.Certificate)) {
+// PEM is a chain and its key.
+func PEM(c tls.Certificate) (chain, key []byte) {
+	for _, der := range c.Certificate {
+		chain = append(chain, encode("CERTIFICATE", der)...)
+	}
+	return chain, encode("PRIVATE KEY", must(x509.MarshalPKCS8PrivateKey(c.PrivateKey)))
+}
+
+// CertificatePEM is a certificate alone.
+func CertificatePEM(c *x509.Certificate) []byte { return encode("CERTIFICATE", c.Raw) }
+
+func encode(kind string, der []byte) []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})
+}
+
+var serials atomic.Int64
+
+// newTemplate is a certificate to be signed, with names and addresses, and changed as is wished.
+func newTemplate(names []string, change []func(*x509.Certificate)) *x509.Certificate {
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(serials.Add(1)), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+	}
 	for _, name := range names {
 		if ip := net.ParseIP(name); ip != nil {
 			template.IPAddresses = append(template.IPAddresses, ip)
@@ -115,41 +107,19 @@ func describe(template *x509.Certificate, names []string, change []func(*x509.Ce
 	for _, c := range change {
 		c(template)
 	}
+	return template
 }
 
-// PEM is a chain and its key.
-func PEM(t testing.TB, c tls.Certificate) (chain, key []byte) {
-	t.Helper()
-	for _, der := range c.Certificate {
-		chain = append(chain, encode("CERTIFICATE", der)...)
-	}
-	der, err := x509.MarshalPKCS8PrivateKey(c.PrivateKey)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return chain, encode("PRIVATE KEY", der)
+func ecdsaKey() crypto.Signer { return must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader)) }
+
+func sign(template, parent *x509.Certificate, public crypto.PublicKey, key crypto.Signer) *x509.Certificate {
+	return must(x509.ParseCertificate(must(x509.CreateCertificate(rand.Reader, template, parent, public, key))))
 }
 
-func ecdsaKey(t testing.TB) crypto.Signer {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+// must is for what fails by a mistake of the test alone.
+func must[T any](v T, err error) T {
 	if err != nil {
-		t.Fatal(err)
+		panic(err)
 	}
-	return key
-}
-
-func sign(t testing.TB, template, parent *x509.Certificate, public crypto.PublicKey, key crypto.Signer) *x509.Certificate {
-	der, err := x509.CreateCertificate(rand.Reader, template, parent, public, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
-}
-
-func encode(kind string, der []byte) []byte {
-	return pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})
+	return v
 }

@@ -22,7 +22,7 @@ import (
 // pair puts a certificate into the fixture's files.
 func (f *fixture) pair(t *testing.T, name string, c tls.Certificate) {
 	t.Helper()
-	chain, key := certtest.PEM(t, c)
+	chain, key := certtest.PEM(c)
 	f.files[name+".crt"], f.files[name+".key"] = string(chain), string(key)
 }
 
@@ -64,11 +64,11 @@ tls:
 // Certificates follow their files. What cannot be read or does not fit together leaves the last good one,
 // and says so, until it is mended.
 func TestCertificatesFollowTheirFiles(t *testing.T) {
-	ca := certtest.NewAuthority(t, "ca")
+	ca := certtest.NewAuthority("ca")
 	f := newFixture(t)
-	first, second := ca.Issue(t, []string{"a.example"}), ca.Issue(t, []string{"a.example"})
+	first, second := ca.Issue([]string{"a.example"}), ca.Issue([]string{"a.example"})
 	f.pair(t, "a", first)
-	f.pair(t, "d", ca.Issue(t, []string{"d.example"}))
+	f.pair(t, "d", ca.Issue([]string{"d.example"}))
 	fallback := serialOf(t, f.files["d.crt"])
 	s := f.load(t, oneCertificate)
 	if got := f.report.Problems; len(got) != 1 || !strings.Contains(got[0].String(), "tls.certificates[b.crt]: certFile: open b.crt") {
@@ -99,7 +99,7 @@ func TestCertificatesFollowTheirFiles(t *testing.T) {
 	if f.live.Snapshot() != s || f.report.Changed {
 		t.Error("there is a new snapshot though no file has changed")
 	}
-	b := ca.IssueRSA(t, []string{"b.example"})
+	b := ca.IssueRSA([]string{"b.example"})
 	f.pair(t, "b", b)
 	f.refresh()
 	check("the missing one is there", one, b.Leaf.SerialNumber.String())
@@ -107,7 +107,7 @@ func TestCertificatesFollowTheirFiles(t *testing.T) {
 		t.Errorf("it built %+v for a certificate", f.report.Built)
 	}
 
-	chain, key := certtest.PEM(t, second)
+	chain, key := certtest.PEM(second)
 	f.files["a.crt"] = string(chain)
 	f.refresh()
 	check("only the certificate is new", one, b.Leaf.SerialNumber.String(), "tls.certificates[a.crt]: a.crt: private key does not match public key")
@@ -123,7 +123,7 @@ func TestCertificatesFollowTheirFiles(t *testing.T) {
 	f.refresh()
 	check("files are gone", two, b.Leaf.SerialNumber.String(), "tls.certificates[a.crt]: keyFile: open a.key", "tls.stores.default: defaultCertificate: certFile: d.crt is not a PEM file")
 	f.load(t, strings.NewReplacer("b.crt", "c.crt", "b.key", "c.key").Replace(oneCertificate)) // the others keep what they have
-	f.pair(t, "c", ca.Issue(t, []string{"c.example"}))
+	f.pair(t, "c", ca.Issue([]string{"c.example"}))
 	f.refresh()
 	check("after an update", two, fallback, "tls.certificates[a.crt]", "tls.stores.default")
 	if got, want := f.builder.Files(), []string{"a.crt", "a.key", "c.crt", "c.key", "d.crt", "d.key"}; !slices.Equal(got, want) {
@@ -147,7 +147,7 @@ func serialOf(t *testing.T, chain string) string {
 
 // An authority's file that goes bad leaves clients verified by the last good one: nobody gets in without.
 func TestAuthoritiesFollowTheirFiles(t *testing.T) {
-	one, two := certtest.NewAuthority(t, "one"), certtest.NewAuthority(t, "two")
+	one, two := certtest.NewAuthority("one"), certtest.NewAuthority("two")
 	f := newFixture(t)
 	f.files["ca.pem"] = string(one.PEM())
 	f.load(t, `
@@ -158,7 +158,7 @@ tls:
   options:
     mutual: {clientAuth: {caFiles: [ca.pem]}}
 `)
-	clients := map[string]tls.Certificate{"one": one.Issue(t, []string{"client"}), "two": two.Issue(t, []string{"client"}), "nobody": {}}
+	clients := map[string]tls.Certificate{"one": one.Issue([]string{"client"}), "two": two.Issue([]string{"client"}), "nobody": {}}
 	check := func(what string, allowed string) {
 		t.Helper()
 		for name, certificate := range clients {
@@ -190,11 +190,11 @@ tls:
 
 // A running configuration notices by itself that files changed, and connections live through it.
 func TestRunnerWatchesFiles(t *testing.T) {
-	ca := certtest.NewAuthority(t, "ca")
+	ca := certtest.NewAuthority("ca")
 	dir := t.TempDir()
 	put := func(c tls.Certificate) string {
 		t.Helper()
-		chain, key := certtest.PEM(t, c)
+		chain, key := certtest.PEM(c)
 		for name, text := range map[string][]byte{"a.crt": chain, "a.key": key} {
 			path := filepath.Join(dir, name)
 			if err := os.WriteFile(path+".new", text, 0o600); err != nil {
@@ -206,7 +206,7 @@ func TestRunnerWatchesFiles(t *testing.T) {
 		}
 		return c.Leaf.SerialNumber.String()
 	}
-	first := put(ca.Issue(t, []string{"a.example"}))
+	first := put(ca.Issue([]string{"a.example"}))
 	f := newFixture(t, func(o *Options) { o.ReadFile = files.Read })
 	ctx, stop := context.WithCancel(t.Context())
 	updates, applied, done := make(chan dynamic.Update), make(chan *Snapshot, 100), make(chan struct{})
@@ -235,8 +235,8 @@ tls:
 		}
 	}
 	until(first)
-	until(put(ca.Issue(t, []string{"a.example"})))
-	until(put(ca.Issue(t, []string{"a.example"})))
+	until(put(ca.Issue([]string{"a.example"})))
+	until(put(ca.Issue([]string{"a.example"})))
 	stop()
 	<-done
 }

@@ -14,6 +14,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/pergola-mesh/pergola/internal/certtest"
 )
 
 // fakeProbes answers probes by host.
@@ -231,7 +233,7 @@ func TestProbeOverTLS(t *testing.T) {
 		want string
 	}{
 		{TLS{}, "certificate"},
-		{TLS{RootCAs: []string{pemOf(server.Certificate())}}, ""},
+		{TLS{RootCAs: []string{string(certtest.CertificatePEM(server.Certificate()))}}, ""},
 		{TLS{InsecureSkipVerify: true}, ""},
 		{TLS{InsecureSkipVerify: true, PeerDNSNames: []string{"else.example"}}, "carries none of else.example"},
 	} {

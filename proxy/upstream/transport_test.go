@@ -1,17 +1,14 @@
 package upstream
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/pem"
-	"math/big"
 	"net/url"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/pergola-mesh/pergola/internal/certtest"
 )
 
 func TestTransportHash(t *testing.T) {
@@ -63,7 +60,7 @@ func TestTLSConfig(t *testing.T) {
 // The names a server must show compare exactly.
 func TestPeerNames(t *testing.T) {
 	id, _ := url.Parse("spiffe://mesh.example/web")
-	certificate := newCertificate(t, &x509.Certificate{URIs: []*url.URL{id}, DNSNames: []string{"web.example"}})
+	certificate := certtest.SelfSigned([]string{"web.example"}, func(c *x509.Certificate) { c.URIs = []*url.URL{id} }).Leaf
 	for _, c := range []struct {
 		tls TLS
 		ok  bool
@@ -88,25 +85,4 @@ func TestPeerNames(t *testing.T) {
 			t.Error("a server without a certificate was taken")
 		}
 	}
-}
-
-func newCertificate(t *testing.T, template *x509.Certificate) *x509.Certificate {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template.SerialNumber = big.NewInt(1)
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
-}
-
-func pemOf(c *x509.Certificate) string {
-	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw}))
 }

@@ -24,7 +24,7 @@ type Domain struct {
 // NewDomain makes a trust domain. Two of one name have different authorities.
 func NewDomain(t testing.TB, name string) *Domain {
 	t.Helper()
-	return &Domain{name, certtest.NewAuthority(t, name)}
+	return &Domain{name, certtest.NewAuthority(name)}
 }
 
 // Issue makes an identity, such as that of "/api", which is good for an hour.
@@ -32,7 +32,7 @@ func (d *Domain) Issue(t testing.TB, path string, change ...func(*x509.Certifica
 	t.Helper()
 	id := &url.URL{Scheme: "spiffe", Host: d.Name, Path: path}
 	change = append([]func(*x509.Certificate){func(c *x509.Certificate) { c.URIs = []*url.URL{id} }}, change...)
-	chain, key := certtest.PEM(t, d.Authority.Issue(t, nil, change...))
+	chain, key := certtest.PEM(d.Authority.Issue(nil, change...))
 	svid, err := x509svid.Parse(chain, key)
 	if err != nil {
 		t.Fatal(err)
