@@ -14,7 +14,6 @@ import (
 	"encoding/pem"
 	"math/big"
 	"net"
-	"sync/atomic"
 	"time"
 )
 
@@ -90,12 +89,13 @@ func encode(kind string, der []byte) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})
 }
 
-var serials atomic.Int64
+// serials bounds serial numbers: random ones of a length that scanners take for honest.
+var serials = new(big.Int).Lsh(big.NewInt(1), 120)
 
 // newTemplate is a certificate to be signed, with names and addresses, and changed as is wished.
 func newTemplate(names []string, change []func(*x509.Certificate)) *x509.Certificate {
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(serials.Add(1)), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		SerialNumber: must(rand.Int(rand.Reader, serials)), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
 	}
 	for _, name := range names {
 		if ip := net.ParseIP(name); ip != nil {
