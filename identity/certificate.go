@@ -83,7 +83,7 @@ func (c *Certificate) Covers(name string) bool {
 	if err != nil || normal == "" {
 		return false
 	}
-	wildcard := parent(normal)
+	wildcard := Wildcard(normal)
 	for _, n := range c.names {
 		if n == normal || n == wildcard {
 			return true

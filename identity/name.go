@@ -50,8 +50,9 @@ func certificateName(name string) (string, error) {
 	return normal, nil
 }
 
-// parent is the wildcard that covers name; empty when none can.
-func parent(name string) string {
+// Wildcard is the one that covers name in a certificate; empty when none can. A wildcard is its own.
+// RFC 9525 §6.3.
+func Wildcard(name string) string {
 	i := strings.IndexByte(name, '.')
 	if i <= 0 || i == len(name)-1 {
 		return ""

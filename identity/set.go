@@ -31,7 +31,7 @@ func newSet(all []*Certificate) *set {
 
 // covers reports whether a certificate is for name, which is in normal form.
 func (s *set) covers(name string) bool {
-	return len(s.byName[name]) > 0 || len(s.byName[parent(name)]) > 0
+	return len(s.byName[name]) > 0 || len(s.byName[Wildcard(name)]) > 0
 }
 
 // find returns the best certificate for name that the client can use: one for the name itself before
@@ -40,7 +40,7 @@ func (s *set) find(name string, hello *tls.ClientHelloInfo) *Certificate {
 	if list := s.byName[name]; len(list) > 0 {
 		return best(list, hello)
 	}
-	return best(s.byName[parent(name)], hello)
+	return best(s.byName[Wildcard(name)], hello)
 }
 
 func best(list []*Certificate, hello *tls.ClientHelloInfo) *Certificate {

@@ -29,7 +29,7 @@ func newCover(certificates []*identity.Certificate) cover {
 
 // at tells whether a name is covered, and when to look again; zero for never.
 func (c cover) at(name string, now time.Time) (covered bool, next time.Time) {
-	for _, n := range []string{name, wildcard(name)} {
+	for _, n := range []string{name, identity.Wildcard(name)} {
 		for _, s := range c[n] {
 			switch {
 			case !now.Before(s.until):

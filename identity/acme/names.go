@@ -36,18 +36,9 @@ func normalName(name string) (string, error) {
 
 func isWildcard(name string) bool { return strings.HasPrefix(name, "*.") }
 
-// covers says whether a certificate with one of the names is good for name. RFC 9525 §6.3.
+// covers says whether a certificate with one of the names is good for name.
 func covers(names []string, name string) bool {
-	return slices.Contains(names, name) || slices.Contains(names, wildcard(name))
-}
-
-// wildcard is the one that covers a name, if any can; else it is no name.
-func wildcard(name string) string {
-	_, parent, ok := strings.Cut(name, ".")
-	if !ok || isWildcard(name) {
-		return "*"
-	}
-	return "*." + parent
+	return slices.Contains(names, name) || slices.Contains(names, identity.Wildcard(name))
 }
 
 // normalWants puts wants in order: each name in its normal form and once in a set, sets with wildcards

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/pergola-mesh/pergola/identity"
 	"github.com/pergola-mesh/pergola/identity/acme/storage"
 )
 
@@ -72,7 +73,7 @@ func newPlan(s *state, now time.Time) *plan {
 				p.use = append(p.use, c)
 			}
 			if c == nil || c.expired(now) || !c.of(s.caServer) {
-				if !p.ordered[name] && !p.ordered[wildcard(name)] {
+				if !p.ordered[name] && !p.ordered[identity.Wildcard(name)] {
 					missing = append(missing, name)
 				}
 				continue
@@ -143,7 +144,7 @@ func (s *state) best(byName map[string][]*certificate, name string, now time.Tim
 		}
 		return a.leaf.NotBefore.After(b.leaf.NotBefore)
 	}
-	for _, exact := range []string{name, wildcard(name)} {
+	for _, exact := range []string{name, identity.Wildcard(name)} {
 		for _, c := range byName[exact] {
 			if best == nil || better(c, best) {
 				best = c
