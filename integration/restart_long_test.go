@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"syscall"
 	"testing"
 	"time"
 
@@ -100,6 +101,9 @@ func (s tcpSocket) close() {
 }
 
 func (s tcpSocket) cut() string {
-	_, err := io.ReadAll(s.Conn)
-	return fmt.Sprint(err)
+	s.SetDeadline(time.Now().Add(harness.Patience))
+	if _, err := io.ReadAll(s.Conn); !errors.Is(err, syscall.ECONNRESET) {
+		return fmt.Sprint(err)
+	}
+	return "reset"
 }

@@ -33,8 +33,8 @@ type mixed struct {
 	resumed   atomic.Int64
 }
 
-// startMixed starts everyProtocol before servers of the test.
-func startMixed(t *testing.T) *mixed {
+// startMixed starts everyProtocol, with that grace, before servers of the test.
+func startMixed(t *testing.T, grace string) *mixed {
 	t.Helper()
 	m := &mixed{t: t, authority: harness.NewAuthority(t), tcp: harness.FreeAddress(t), udp: harness.FreeAddress(t), loads: map[string]*harness.Load{}}
 	echo := func(c net.Conn) {
@@ -42,7 +42,7 @@ func startMixed(t *testing.T) *mixed {
 		io.Copy(c, c)
 	}
 	passed := m.authority.Issue("passed.test").Certificate
-	g := harness.Prepare(t, everyProtocol, harness.Vars{"TCP": m.tcp, "UDP": m.udp, "BACKEND": harness.Serve(t, mirroring()),
+	g := harness.Prepare(t, everyProtocol, harness.Vars{"GRACE": grace, "TCP": m.tcp, "UDP": m.udp, "BACKEND": harness.Serve(t, mirroring()),
 		"ECHO": backendTCP(t, echo), "DATAGRAMS": backendUDP(t), "PASSED": backendTCP(t, func(c net.Conn) {
 			s := tls.Server(c, &tls.Config{Certificates: []tls.Certificate{passed}})
 			io.Copy(s, s)

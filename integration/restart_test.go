@@ -24,11 +24,12 @@ var everyProtocol = strings.Replace(overTLS, "entryPoints:\n  web:\n    address:
 entryPoints:
   web:
     address: $WEB
+    asDefault: true
     http3: {}
-    transport: {lifeCycle: {graceTimeOut: 10m}}
+    transport: {lifeCycle: {graceTimeOut: $GRACE}}
   tcp:
     address: $TCP
-    transport: {lifeCycle: {graceTimeOut: 10m}}
+    transport: {lifeCycle: {graceTimeOut: $GRACE}}
   udp: {address: $UDP/udp}
 `, 1) + `
 -- dynamic/layer4.yaml --
@@ -57,7 +58,7 @@ func TestHundredUpgrades(t *testing.T) {
 		every    = 10 // upgrades between one long transfer's beginning and the next's
 		lasting  = 25 // upgrades
 	)
-	m := startMixed(t)
+	m := startMixed(t, "10m")
 	m.keepSessions()
 	u := m.Upgrading()
 	tunnels := m.openTunnels()
