@@ -47,7 +47,7 @@ func goCall(e *ast.CallExpr) (*node, bool) {
 		return nil, false
 	}
 	i := slices.IndexFunc(httpGrammar.matchers, func(s signature) bool { return strings.EqualFold(s.name, name.Name) })
-	if i < 0 {
+	if i < 0 || len(name.Name) != len(httpGrammar.matchers[i].name) { // or a letter beyond ASCII folds to one of its name
 		return nil, false
 	}
 	sig := httpGrammar.matchers[i]
@@ -67,12 +67,13 @@ func goCall(e *ast.CallExpr) (*node, bool) {
 }
 
 // checkGoGrammar checks that what is a rule to Traefik is one to us, and means the same. We accept more:
-// matchers in any mix of cases and line breaks before operators. We do not accept Go's comments.
+// matchers in any mix of cases and line breaks before operators. We do not accept Go's comments, nor the byte
+// order mark that a Go file may begin with.
 func checkGoGrammar(t *testing.T, text string) {
 	t.Helper()
 	want, ok := goParse(text)
 	if !ok || len(text) > 2000 || strings.Count(text, "(")+strings.Count(text, "!") > maxDepth ||
-		strings.Contains(text, "//") || strings.Contains(text, "/*") {
+		strings.Contains(text, "//") || strings.Contains(text, "/*") || strings.HasPrefix(text, "\ufeff") {
 		return
 	}
 	got, err := parse(text, httpGrammar.matchers)

@@ -19,24 +19,26 @@ func decode(section []byte, lim *fields.Limits) (text string, over *fields.Rule,
 	var b fields.Block
 	b.Reset(lim)
 	err = d.Decode(&b, section)
+	var lines strings.Builder
 	for name, value := range b.All() {
-		text += string(name) + ": " + string(value) + "\n"
+		lines.WriteString(string(name) + ": " + string(value) + "\n")
 	}
-	return text, b.Over(), err
+	return lines.String(), b.Over(), err
 }
 
 // referenceDecode is the same by another implementation.
 func referenceDecode(section []byte) (text string, err error) {
 	next := reference.NewDecoder().Decode(section)
+	var lines strings.Builder
 	for {
 		f, err := next()
 		if err == io.EOF {
-			return text, nil
+			return lines.String(), nil
 		}
 		if err != nil {
-			return text, err
+			return lines.String(), err
 		}
-		text += f.Name + ": " + f.Value + "\n"
+		lines.WriteString(f.Name + ": " + f.Value + "\n")
 	}
 }
 
