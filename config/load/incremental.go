@@ -220,8 +220,8 @@ func (o *outline) lineAfter(i int) int {
 // indentation or left of it, so whatever is complete here is complete there; a key that stands for
 // it has the end of the lines read as they are there.
 func (m mark) parse(source string, chunk []byte, last bool) (*Tree, bool) {
-	if oddBreaks(chunk) || invalidUTF8(chunk) >= 0 {
-		return nil, false
+	if oddBreaks(chunk) || invalidUTF8(chunk) >= 0 || bytes.HasPrefix(chunk, []byte("\ufeff")) {
+		return nil, false // at the beginning of a text a byte order mark is nothing, inside it is a column
 	}
 	keys := 1
 	if !last {

@@ -194,6 +194,7 @@ func FuzzEdit(f *testing.F) {
 	}
 	f.Add(content, 100, 20, []byte("x: y\n"))
 	f.Add([]byte("http:\n  routers:\n    a:\n      rule: A\n    b:\n      rule: B\n"), 24, 8, []byte("\"\n"))
+	f.Add([]byte("http:\n  routers:\n    a:\n      rule: A\n    b:\n      rule: B\n"), 17, 21, []byte("\ufeff    a:\n"))
 	f.Add([]byte("http:\n  routers:\n    a:\n      rule: A\n    ? b\n    : {rule: B}\n"), 24, 8, []byte("? |\n"))
 	f.Fuzz(func(t *testing.T, text []byte, at, length int, by []byte) {
 		if at < 0 || length < 0 || at > len(text) || length > len(text)-at {
