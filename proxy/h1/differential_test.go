@@ -7,6 +7,8 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -18,13 +20,13 @@ import (
 // lenient lists what is accepted here though net/http refuses it, why that is safe, and an example.
 var lenient = []struct {
 	name, reason, example string
-	applies               func(r *exchange.Request) bool
+	applies               func(r *exchange.Request, head []byte) bool
 }{
 	{"announced framing trailers",
 		"Trailer is an announcement without force (RFC 9110 §6.6.2); the fields it may not name are dropped from " +
 			"every trailer section, announced or not (RFC 9110 §6.5.1)",
 		"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTrailer: content-length\r\n\r\n0\r\nContent-Length: 3\r\n\r\n",
-		func(r *exchange.Request) bool {
+		func(r *exchange.Request, _ []byte) bool {
 			if r.Length >= 0 {
 				return false
 			}
@@ -38,12 +40,24 @@ var lenient = []struct {
 			}
 			return false
 		}},
+	{"one length in several ways",
+		"lengths of the same decimal value are replaced by one (RFC 9110 §8.6)",
+		"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 01\r\n\r\na",
+		func(_ *exchange.Request, head []byte) bool {
+			texts := map[string]bool{}
+			for line := range bytes.Lines(head) {
+				if name, value, ok := bytes.Cut(line, []byte(":")); ok && exchange.Identify(name) == lengthID {
+					texts[string(bytes.TrimSpace(value))] = true
+				}
+			}
+			return len(texts) > 1
+		}},
 }
 
 // excused reports whether net/http is known to refuse such a request, and this proxy not.
-func excused(r *exchange.Request) bool {
+func excused(r *exchange.Request, head []byte) bool {
 	for _, l := range lenient {
-		if l.applies(r) {
+		if l.applies(r, head) {
 			return true
 		}
 	}
@@ -54,7 +68,7 @@ func excused(r *exchange.Request) bool {
 func TestLenient(t *testing.T) {
 	for i, l := range lenient {
 		m := receive([]byte(l.example), &fields.DefaultLimits)
-		if m == nil || !l.applies(&m.x.Request) || m.x.Request.Trailer.Len() > 0 {
+		if m == nil || !l.applies(&m.x.Request, []byte(l.example)) || m.x.Request.Trailer.Len() > 0 {
 			t.Errorf("%s: the example is not one", l.name)
 			continue
 		}
@@ -62,7 +76,7 @@ func TestLenient(t *testing.T) {
 			t.Errorf("%s: net/http accepts the example: take the exception off the list", l.name)
 		}
 		for _, other := range lenient[:i] {
-			if other.applies(&m.x.Request) {
+			if other.applies(&m.x.Request, []byte(l.example)) {
 				t.Errorf("%s is %s already", l.name, other.name)
 			}
 		}
@@ -136,6 +150,7 @@ func FuzzDifferential(f *testing.F) {
 	for _, target := range []string{"http://a%41/", "http://[::1]:80?q", "http://[::]]/", "http://[1.2.3.4]/", "http://a:1:2/", "/%zz", "/|\x80?%zz", "//a:b/../c"} {
 		f.Add([]byte("GET " + target + " HTTP/1.1\r\nHost: h\r\n\r\n"))
 	}
+	f.Add([]byte("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n1 ;x\r\na\r\n0\t;x=y\r\n\r\n"))
 	f.Add([]byte("POST / HTTP/1.1\r\nHost: h\r\n" + strings.Repeat("a:\r\n", fields.DefaultLimits.Fields-1) + "\r\n")) // a Content-Length is added
 	f.Add([]byte("GET /" + strings.Repeat("|", fields.DefaultLimits.TargetBytes/3) + " HTTP/1.1\r\nHost: h\r\n\r\n"))  // three times as long when escaped
 	f.Fuzz(func(t *testing.T, in []byte) {
@@ -181,11 +196,16 @@ func (m *received) forward() []byte {
 // compare tells how net/http understands in otherwise.
 func (m *received) compare(in []byte) error {
 	r := &m.x.Request
+	size := len(in)
+	if r.Length < 0 {
+		in = slices.Concat(in[:m.head], plainExtensions(in[m.head:]))
+	}
+	end := m.end - (size - len(in))
 	rest := bytes.NewReader(in)
 	br := bufio.NewReaderSize(rest, len(in)+4096) // it looks for the end of a trailer section in its buffer only
 	q, err := http.ReadRequest(br)
 	if err != nil {
-		if excused(r) {
+		if excused(r, in[:m.head]) {
 			return nil
 		}
 		return fmt.Errorf("net/http refuses it: %w", err)
@@ -216,10 +236,36 @@ func (m *received) compare(in []byte) error {
 		return fmt.Errorf("its body is whole, net/http says: %w", err)
 	case !bytes.Equal(body, m.content):
 		return fmt.Errorf("its body is %q, net/http's %q", m.content, body)
-	case len(in)-left != m.end:
-		return fmt.Errorf("it ends at %d, net/http's at %d", m.end, len(in)-left)
+	case len(in)-left != end:
+		return fmt.Errorf("it ends at %d, net/http's at %d", end, len(in)-left)
 	}
 	return sameFields(&r.Trailer, q.Trailer)
+}
+
+// plainExtensions is a chunked body without the white space between a chunk's size and its extensions, which
+// a recipient must take and net/http refuses. RFC 9112 §7.1.1, RFC 9110 §5.6.3.
+func plainExtensions(body []byte) (plain []byte) {
+	for {
+		line := body[:bytes.IndexByte(body, '\n')+1]
+		extensions := bytes.TrimLeft(line, "0123456789abcdefABCDEF")
+		digits := line[:len(line)-len(extensions)]
+		n, err := strconv.ParseUint(string(digits), 16, 64)
+		if err != nil {
+			return append(plain, body...)
+		}
+		if trimmed := bytes.TrimLeft(extensions, " \t"); trimmed[0] == ';' {
+			extensions = trimmed
+		}
+		plain = append(append(plain, digits...), extensions...)
+		body = body[len(line):]
+		if n == 0 {
+			return append(plain, body...)
+		}
+		n = min(n, uint64(len(body)))
+		plain, body = append(plain, body[:n]...), body[n:]
+		crlf := body[:min(2, len(body))]
+		plain, body = append(plain, crlf...), body[len(crlf):]
+	}
 }
 
 // sameFields finds a field that net/http has not got.
