@@ -157,6 +157,33 @@ func TestProxyProtocol(t *testing.T) {
 	}
 }
 
+// The log says what was wrong with the header: a load balancer that sends none is a common mistake.
+func TestProxyProtocolThatIsMissingIsLogged(t *testing.T) {
+	var said syncBuffer
+	p := startWith(t, func(e *static.EntryPoint) { e.ProxyProtocol = &static.ProxyProtocol{TrustedIPs: []string{"127.0.0.1"}} },
+		func(o *Options) { o.Logger = slog.New(slog.NewTextHandler(&said, nil)) })
+	ask(p.dial(t), "", "/")
+	await(t, "the log", func() bool { return strings.Contains(said.String(), "does not begin with a PROXY protocol header") })
+}
+
+// syncBuffer is a buffer that is written while it is read.
+type syncBuffer struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}
+
 func await(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(10 * time.Second); !ok(); time.Sleep(2 * time.Millisecond) {

@@ -195,7 +195,7 @@ func (g *greeting) serve(done func()) {
 		return
 	}
 	if r.rule == "proxy_protocol" { // a load balancer and a gateway that misunderstand each other
-		g.e.listener.Refused(r.rule, g.info.Peer)
+		g.e.listener.Refused(r.rule, g.info.Peer, "error", r.err)
 		return
 	}
 	g.e.refused(r.rule)

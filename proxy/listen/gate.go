@@ -50,14 +50,16 @@ func (g *Gate) give() {
 	}
 }
 
-// Refused counts a connection that was closed unserved, and says so in the log once a second at most.
-func (g *Gate) Refused(rule string, peer netip.AddrPort) {
+// Refused counts a connection that was closed unserved, and says so in the log once a second at most, with
+// attributes as log/slog has them.
+func (g *Gate) Refused(rule string, peer netip.AddrPort, attributes ...any) {
 	if g.options.Refused != nil {
 		g.options.Refused(rule)
 	}
 	now := time.Now().Unix()
 	if last := g.noticed.Load(); now != last && g.noticed.CompareAndSwap(last, now) {
-		g.options.Logger.Warn("connections refused", "address", g.address, "rule", rule, "peer", peer.String())
+		attributes = append([]any{"address", g.address, "rule", rule, "peer", peer.String()}, attributes...)
+		g.options.Logger.Warn("connections refused", attributes...)
 	}
 }
 

@@ -85,8 +85,10 @@ func (l *Listener) refuse(c net.Conn, peer netip.AddrPort, rule string) {
 	l.Refused(rule, peer)
 }
 
-// Refused counts a connection that was closed unserved.
-func (l *Listener) Refused(rule string, peer netip.AddrPort) { l.gate.Refused(rule, peer) }
+// Refused is Gate.Refused.
+func (l *Listener) Refused(rule string, peer netip.AddrPort, attributes ...any) {
+	l.gate.Refused(rule, peer, attributes...)
+}
 
 // Count is the number of connections that are being served.
 func (l *Listener) Count() int { return l.gate.Count() }
