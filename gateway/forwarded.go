@@ -7,6 +7,7 @@ import (
 
 	"github.com/pergola-mesh/pergola/config/static"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
+	"github.com/pergola-mesh/pergola/proxy/fields"
 )
 
 // forwarded settles who the client is, and what the server is told of it. It is the one place that
@@ -21,19 +22,17 @@ type forwarded struct {
 	hostname  string
 	plain     *exchange.Lines // what is the same for every request of the entry point
 	schemes   bool            // add X-Forwarded-Scheme and X-Scheme too
+	spelled   bool            // names with underscores come this far
 }
 
-var (
-	// forwardedNames are the fields by which proxies speak of the client.
-	forwardedNames = exchange.NewNameSet(exchange.Forwarded, exchange.XForwardedFor, exchange.XForwardedHost,
-		exchange.XForwardedPort, exchange.XForwardedProto, exchange.XForwardedServer, exchange.XForwardedPrefix,
-		exchange.XForwardedURI, exchange.XForwardedMethod, exchange.XForwardedTLSClientCert,
-		exchange.XForwardedTLSClientCertInfo, exchange.XRealIP)
-	xForwardedScheme = exchange.NewName("X-Forwarded-Scheme")
-	xScheme          = exchange.NewName("X-Scheme")
-)
+// forwardedNames are the fields by which proxies speak of the client.
+var forwardedNames = exchange.NewNameSet(exchange.Forwarded, exchange.XForwardedFor, exchange.XForwardedHost,
+	exchange.XForwardedPort, exchange.XForwardedProto, exchange.XForwardedScheme, exchange.XForwardedServer,
+	exchange.XForwardedPrefix, exchange.XForwardedURI, exchange.XForwardedMethod, exchange.XForwardedTLSClientCert,
+	exchange.XForwardedTLSClientCertInfo, exchange.XRealIP, exchange.XScheme)
 
-func newForwarded(c *static.ForwardedHeaders, noAppend bool, scheme string) (*forwarded, error) {
+func newForwarded(e *static.EntryPoint, noAppend bool, scheme string) (*forwarded, error) {
+	c := &e.ForwardedHeaders
 	trusted, err := prefixes(c.TrustedIPs)
 	if err != nil {
 		return nil, err
@@ -44,7 +43,7 @@ func newForwarded(c *static.ForwardedHeaders, noAppend bool, scheme string) (*fo
 	}
 	return &forwarded{
 		trusted: trusted, everybody: c.Insecure, noAppend: noAppend || c.NotAppendXForwardedFor, scheme: scheme, hostname: host,
-		schemes: c.AddXForwardedSchemeHeaders,
+		schemes: c.AddXForwardedSchemeHeaders, spelled: underscore(e.HTTP.UnderscoreHeadersStrategy) == fields.AllowUnderscore,
 		plain: exchange.NewLines(
 			exchange.Field{Name: exchange.XForwardedProto, Value: scheme},
 			exchange.Field{Name: exchange.XForwardedServer, Value: host}),
@@ -77,17 +76,28 @@ func (f *forwarded) apply(x *exchange.Exchange) {
 		return
 	}
 	h.DelSet(forwardedNames)
+	if f.spelled {
+		h.DelFunc(spellsForwarded)
+	}
 	if f.schemes {
-		h.Set(xForwardedScheme, f.scheme)
-		h.Set(xScheme, f.scheme)
+		h.Set(exchange.XForwardedScheme, f.scheme)
+		h.Set(exchange.XScheme, f.scheme)
 	}
 	h.AddLines(f.plain)
 	if !f.noAppend {
 		h.Add(exchange.XForwardedFor, x.Conn.PeerText)
 	}
 	h.Add(exchange.XRealIP, x.Conn.PeerText)
-	h.AddBytes(exchange.XForwardedHost, x.Request.Host)
+	if len(x.Request.Host) > 0 { // HTTP/1.0 may do without
+		h.AddBytes(exchange.XForwardedHost, x.Request.Host)
+	}
 	h.AddBytes(exchange.XForwardedPort, port(x.Request.Host, f.scheme))
+}
+
+// spellsForwarded reports whether a field is one of forwardedNames to the many servers that make no difference
+// between underscores and hyphens.
+func spellsForwarded(name, _ []byte) bool {
+	return bytes.IndexByte(name, '_') >= 0 && forwardedNames.Has(exchange.Identify(bytes.ReplaceAll(name, []byte("_"), []byte("-"))))
 }
 
 // believe takes over what a trusted proxy says, and adds what it left out.
@@ -105,7 +115,7 @@ func (f *forwarded) believe(x *exchange.Exchange) {
 	if !h.Has(exchange.XForwardedServer) {
 		h.Add(exchange.XForwardedServer, f.hostname)
 	}
-	if !h.Has(exchange.XForwardedHost) {
+	if !h.Has(exchange.XForwardedHost) && len(x.Request.Host) > 0 {
 		h.AddBytes(exchange.XForwardedHost, x.Request.Host)
 	}
 	if !h.Has(exchange.XForwardedPort) {
@@ -115,8 +125,8 @@ func (f *forwarded) believe(x *exchange.Exchange) {
 		h.Add(exchange.XRealIP, x.Client.String())
 	}
 	if f.schemes {
-		h.Set(xForwardedScheme, x.Request.Scheme)
-		h.Set(xScheme, x.Request.Scheme)
+		h.Set(exchange.XForwardedScheme, x.Request.Scheme)
+		h.Set(exchange.XScheme, x.Request.Scheme)
 	}
 	if f.noAppend {
 		return

@@ -24,7 +24,7 @@ type stack struct {
 }
 
 func newStack(e *static.EntryPoint, global *static.Global, scheme string, refused func(string), next exchange.Handler) (*stack, error) {
-	f, err := newForwarded(&e.ForwardedHeaders, global.NotAppendXForwardedFor, scheme)
+	f, err := newForwarded(e, global.NotAppendXForwardedFor, scheme)
 	if err != nil {
 		return nil, err
 	}

@@ -56,7 +56,7 @@ func TestForwardedFieldsOfStrangersAreReplaced(t *testing.T) {
 	r := newRig(t, nil)
 	x := exchangetest.Request("GET", "http://example.com:8000/", "X-Forwarded-For: 6.6.6.6", "X-Forwarded-Proto: https",
 		"X-Real-Ip: 6.6.6.6", "X-Forwarded-Prefix: /admin", "X-Forwarded-Uri: /x", "Forwarded: for=6.6.6.6",
-		"X-Forwarded-Tls-Client-Cert: evil", "X-Other: kept")
+		"X-Forwarded-Tls-Client-Cert: evil", "X-Forwarded-Scheme: https", "X-Scheme: https", "X-Other: kept")
 	if err := r.stack.Handle(x); err != nil {
 		t.Fatal(err)
 	}
@@ -110,6 +110,37 @@ func TestForwardedFieldsOfTrustedProxies(t *testing.T) {
 				t.Errorf("client %v, chain %q, scheme %s", r.client, r.fields["X-Forwarded-For"], r.scheme)
 			}
 		})
+	}
+}
+
+// Servers that make variables of fields take X_Forwarded_For for X-Forwarded-For.
+func TestForwardedFieldsOfStrangersAreReplacedInAnySpelling(t *testing.T) {
+	r := newRig(t, func(e *static.EntryPoint, _ *static.Global) { e.HTTP.UnderscoreHeadersStrategy = "keep" })
+	x := exchangetest.Request("GET", "/", "X_Forwarded_For: 6.6.6.6", "x-forwarded_proto: https", "X_Scheme: https", "X_Other: kept")
+	if err := r.stack.Handle(x); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"X_Forwarded_For", "x-forwarded_proto", "X_Scheme"} {
+		if value, there := r.fields[name]; there {
+			t.Errorf("%s: %s is passed on", name, value)
+		}
+	}
+	if r.fields["X_Other"] != "kept" || r.fields["X-Forwarded-For"] != "192.0.2.1" {
+		t.Errorf("the fields are %v", r.fields)
+	}
+}
+
+func TestNoHostIsForwardedAsNone(t *testing.T) {
+	for _, insecure := range []bool{false, true} {
+		r := newRig(t, func(e *static.EntryPoint, _ *static.Global) { e.ForwardedHeaders.Insecure = insecure })
+		x := exchangetest.Request("GET", "/")
+		x.Request.Host = nil
+		if err := r.stack.Handle(x); err != nil {
+			t.Fatal(err)
+		}
+		if value, there := r.fields["X-Forwarded-Host"]; there {
+			t.Errorf("X-Forwarded-Host is %q", value)
+		}
 	}
 }
 

@@ -51,6 +51,7 @@ const (
 	xForwardedHostID
 	xForwardedPortID
 	xForwardedProtoID
+	xForwardedSchemeID
 	xForwardedServerID
 	xForwardedPrefixID
 	xForwardedURIID
@@ -59,6 +60,7 @@ const (
 	xForwardedTLSClientCertInfoID
 	xRealIPID
 	xRequestIDID
+	xSchemeID
 	idCount
 )
 
@@ -103,6 +105,7 @@ var (
 	XForwardedHost              = Name{xForwardedHostID, "X-Forwarded-Host"}
 	XForwardedPort              = Name{xForwardedPortID, "X-Forwarded-Port"}
 	XForwardedProto             = Name{xForwardedProtoID, "X-Forwarded-Proto"}
+	XForwardedScheme            = Name{xForwardedSchemeID, "X-Forwarded-Scheme"}
 	XForwardedServer            = Name{xForwardedServerID, "X-Forwarded-Server"}
 	XForwardedPrefix            = Name{xForwardedPrefixID, "X-Forwarded-Prefix"}
 	XForwardedURI               = Name{xForwardedURIID, "X-Forwarded-Uri"}
@@ -111,6 +114,7 @@ var (
 	XForwardedTLSClientCertInfo = Name{xForwardedTLSClientCertInfoID, "X-Forwarded-Tls-Client-Cert-Info"}
 	XRealIP                     = Name{xRealIPID, "X-Real-Ip"}
 	XRequestID                  = Name{xRequestIDID, "X-Request-Id"}
+	XScheme                     = Name{xSchemeID, "X-Scheme"}
 )
 
 var wellKnown = [...]Name{
@@ -119,8 +123,8 @@ var wellKnown = [...]Name{
 	IfNoneMatch, KeepAlive, LastModified, Location, Origin, ProxyAuthenticate, ProxyAuthorization,
 	ProxyConnection, Range, Referer, Server, SetCookie, TE, TrailerName, TransferEncoding, Upgrade,
 	UserAgent, Vary, Via, XForwardedFor, XForwardedHost, XForwardedPort, XForwardedProto,
-	XForwardedServer, XForwardedPrefix, XForwardedURI, XForwardedMethod, XForwardedTLSClientCert,
-	XForwardedTLSClientCertInfo, XRealIP, XRequestID,
+	XForwardedScheme, XForwardedServer, XForwardedPrefix, XForwardedURI, XForwardedMethod,
+	XForwardedTLSClientCert, XForwardedTLSClientCertInfo, XRealIP, XRequestID, XScheme,
 }
 
 // nameSlots finds a well-known name by length, first and last letter. Slots chain by next.

@@ -16,9 +16,9 @@ var HopByHop = connectionFields | exchange.NewNameSet(exchange.Host, exchange.TE
 var NotInTrailer = HopByHop | exchange.NewNameSet(exchange.Authorization, exchange.Cookie, exchange.SetCookie,
 	exchange.ContentType, exchange.ContentEncoding, exchange.CacheControl, exchange.Forwarded,
 	exchange.XForwardedFor, exchange.XForwardedHost, exchange.XForwardedPort, exchange.XForwardedProto,
-	exchange.XForwardedServer, exchange.XForwardedPrefix, exchange.XForwardedURI,
+	exchange.XForwardedScheme, exchange.XForwardedServer, exchange.XForwardedPrefix, exchange.XForwardedURI,
 	exchange.XForwardedMethod, exchange.XForwardedTLSClientCert, exchange.XForwardedTLSClientCertInfo,
-	exchange.XRealIP, exchange.Location, exchange.TrailerName)
+	exchange.XRealIP, exchange.XScheme, exchange.Location, exchange.TrailerName)
 
 var contentRange = exchange.NewName("Content-Range")
 
