@@ -63,7 +63,7 @@ func newFamilies(traefik bool, headers []headerLabel) families {
 		connections:      both("open_connections", "Open connections, by entry point and protocol.", "entrypoint", "protocol"),
 		rejected:         ours("rejected_requests_total", "Requests refused by the entry point, by the rule they broke.", "entrypoint", "rule"),
 		errors:           ours("entrypoint_errors_total", "Requests that the gateway answered itself because of an error, or cut short, by kind of error.", "entrypoint", "kind"),
-		accessLogDropped: ours("access_log_dropped_total", "Access log lines that were lost because the disk was too slow."),
+		accessLogDropped: ours("access_log_dropped_total", "Access log lines that were lost because the disk was slow or full."),
 		expiry:           both("tls_certs_not_after", "When a certificate expires, in Unix seconds.", "cn", "serial", "sans"),
 		retries:          both("service_retries_total", "Requests to a service beyond the first attempt.", "service"),
 		serverUp:         both("service_server_up", "Whether a server gets requests: 1 up, 0 down.", "service", "url"),

@@ -41,6 +41,9 @@ func New(config Config) (exchange.Middleware, error) {
 	if config.Attempts < 1 {
 		return nil, fmt.Errorf("attempts is %d: set it to 2 or more", config.Attempts)
 	}
+	if config.InitialInterval < 0 || config.Timeout < 0 {
+		return nil, errors.New("initialInterval and timeout must not be negative")
+	}
 	if config.DisableRetryOnNetworkError && len(config.Status) == 0 {
 		return nil, errors.New("disableRetryOnNetworkError without status leaves nothing to retry on")
 	}

@@ -366,6 +366,7 @@ func TestBudget(t *testing.T) {
 func TestBadConfigurations(t *testing.T) {
 	for name, config := range map[string]Config{
 		"attempts is 0": {}, "attempts is -1": {Attempts: -1}, "status": {Attempts: 2, Status: []string{"x"}},
+		"initialInterval": {Attempts: 2, InitialInterval: -1}, "timeout": {Attempts: 2, Timeout: -1},
 		"disableRetryOnNetworkError": {Attempts: 2, DisableRetryOnNetworkError: true},
 	} {
 		if _, err := New(config); err == nil || !strings.Contains(err.Error(), name) {
