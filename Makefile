@@ -34,7 +34,7 @@ build: ## Compile bin/pergola
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/pergola ./cmd/pergola
 
 test: build ## Vet, unit tests, then black-box tests of the binary against real servers
-	@integration/tools/need nginx curl gtlsclient chromium redis-server testssl mariadbd mariadb gcc
+	@integration/tools/need nginx curl gtlsclient chromium redis-server testssl mariadbd mariadb pg_ctlcluster psql gcc
 	go vet ./...
 	go test $$(go list ./... | grep -v '/integration$$')
 	PERGOLA_BINARY=$(CURDIR)/bin/pergola go test -count=1 -timeout 30m ./integration

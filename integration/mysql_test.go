@@ -116,6 +116,18 @@ func mysqlByDriver(t *testing.T, g *harness.Gateway, ca *harness.Authority) {
 		t.Errorf("a database that is not there: %v", err)
 	}
 
+	// Who wants no database, and another character set, is understood in TLS too.
+	c.DBName, c.Collation = "", "latin1_german2_ci"
+	if connector, err = mysql.NewConnector(c); err != nil {
+		t.Fatal(err)
+	}
+	db := sql.OpenDB(connector)
+	var collation string
+	if err := db.QueryRow("SELECT @@collation_connection").Scan(&collation); err != nil || collation != "latin1_german2_ci" {
+		t.Errorf("the collation is %q, %v", collation, err)
+	}
+	db.Close()
+
 	// Statements, large results and large values, as over any connection.
 	for _, name := range []string{"shop.db.example.com", "stock.db.example.com", ""} {
 		db := openMySQL(t, g, ca, name, "jane", "secret")
@@ -250,5 +262,56 @@ tls:
 	}
 	if err := openMySQL(t, g, authority, "other.example.com", "jane", "secret").PingContext(ctx); err == nil || !strings.Contains(err.Error(), "unrecognized name") {
 		t.Errorf("a name that nobody has: %v", err)
+	}
+}
+
+// A server is asked in its own protocol whether it takes logins, over TLS that is verified as that of clients is.
+func TestMySQLHealth(t *testing.T) {
+	authority := harness.NewAuthority(t)
+	own := authority.Issue("db.internal")
+	database := harness.MariaDB(t, "CREATE USER jane@'%' IDENTIFIED BY 'secret';\nCREATE USER pergola@'127.0.0.1';\n", own.Chain, own.Key, "--require-secure-transport")
+	g := harness.Start(t, `
+-- static.yaml --
+entryPoints:
+  web: {address: $WEB}
+  traefik: {address: $ADMIN}
+api: {insecure: true}
+log: {level: INFO}
+providers:
+  file: {filename: $DIR/routes.yaml}
+-- routes.yaml --
+tcp:
+  services:
+    told: {loadBalancer: {servers: [{address: $DATABASE, tls: true}], serversTransport: any, healthCheck: {protocol: mysql, interval: 50ms}}}
+    found: {loadBalancer: {servers: [{address: $DATABASE, tls: true}], serversTransport: any, healthCheck: {user: somebody, interval: 50ms}}}
+    mistrusted: {loadBalancer: {servers: [{address: $DATABASE, tls: true}], healthCheck: {protocol: mysql, interval: 50ms}}}
+  serversTransports:
+    any: {tls: {insecureSkipVerify: true}}
+`, harness.Vars{"DATABASE": database})
+	awaitState(t, g, "mistrusted@file", database, "DOWN")
+	c := mysql.NewConfig()
+	c.Net, c.Addr, c.User, c.Passwd, c.TLSConfig = "tcp", database, "jane", "secret", "skip-verify"
+	db, err := sql.Open("mysql", c.FormatDSN())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	count := func(status string) (n int) {
+		var name string
+		if err := db.QueryRow("SHOW GLOBAL STATUS LIKE '"+status+"'").Scan(&name, &n); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	harness.Eventually(t, "many probes", func() bool { return count("Connections") > 100 })
+	// Those of pergola are let in and take their leave. Those of the others are denied.
+	if aborted := count("Aborted_clients"); aborted > 0 {
+		t.Errorf("%d connections were left open", aborted)
+	}
+	for _, service := range []string{"told@file", "found@file"} {
+		awaitState(t, g, service, database, "UP")
+	}
+	if down := strings.Count(g.Log(), "server is down"); down != 1 {
+		t.Errorf("%d servers have been found down:\n%s", down, g.Log())
 	}
 }

@@ -47,6 +47,9 @@ type TCPServer struct {
 
 // TCPServerHealthCheck probes by connecting, then optionally sends and expects bytes.
 type TCPServerHealthCheck struct {
+	// Protocol and User are Pergola's own.
+	Protocol          string    `json:"protocol,omitempty"`
+	User              string    `json:"user,omitempty"`
 	Port              int       `json:"port,omitempty"`
 	Send              string    `json:"send,omitempty"`
 	Expect            string    `json:"expect,omitempty"`

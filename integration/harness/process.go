@@ -15,12 +15,22 @@ import (
 // shown when the test has failed. environ is added to the test's own.
 func Process(t testing.TB, address string, environ []string, program string, arguments ...string) {
 	t.Helper()
+	ProcessAs(t, nil, address, environ, program, arguments...)
+}
+
+// ProcessAs is Process as another user; nil for one's own.
+func ProcessAs(t testing.TB, user *syscall.Credential, address string, environ []string, program string, arguments ...string) {
+	t.Helper()
 	log := new(buffer)
 	command := exec.Command(program, arguments...)
 	command.Env = append(os.Environ(), environ...)
-	command.Dir = t.TempDir()
+	if user == nil {
+		command.Dir = t.TempDir()
+	} else {
+		command.Dir = "/" // who is somebody else may not enter the test's
+	}
 	command.Stdout, command.Stderr = log, log
-	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Credential: user}
 	if err := command.Start(); err != nil {
 		t.Fatal(err)
 	}

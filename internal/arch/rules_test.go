@@ -60,7 +60,7 @@ var rules = []rule{
 	{packages: "proxy/h3/...", own: codec, siblings: true, modules: everything, why: codecWhy},
 	{packages: "proxy/relay/...", own: codec, siblings: true, modules: []string{"golang.org/x/sys/"},
 		why: "relaying bytes needs connections and nothing above them"},
-	{packages: "proxy/upstream/...", own: []string{"proxy/h1", "proxy/h2", "proxy/h3", "proxy/relay", "proxy/exchange", "proxy/listen", leaves}, siblings: true,
+	{packages: "proxy/upstream/...", own: []string{"proxy/h1", "proxy/h2", "proxy/h3", "proxy/relay/...", "proxy/exchange", "proxy/listen", leaves}, siblings: true,
 		modules: everything,
 		why:     "services stand on the codecs; what configures them is the snapshot's business"},
 	{packages: "proxy/snapshot/...", siblings: true, modules: everything,

@@ -25,6 +25,7 @@ func ping(t *testing.T, e *edge, name, password string) error {
 	t.Helper()
 	c := driver.NewConfig()
 	c.Net, c.Addr, c.User, c.Passwd, c.DBName = "tcp", e.ln.Addr().String(), "jane", password, "db"
+	c.Collation = "utf8_unicode_ci"
 	c.Timeout, c.ReadTimeout, c.Logger = 10*time.Second, 10*time.Second, &driver.NopLogger{}
 	if name != "" {
 		c.TLS = &tls.Config{ServerName: name, InsecureSkipVerify: true}
@@ -79,7 +80,7 @@ func TestMySQLLogins(t *testing.T) {
 					t.Fatal(err)
 				}
 				login := <-m.logins
-				if string(login.User) != "jane" || string(login.Database) != "db" || login.Capabilities&^(mysql.Offered|mysql.SSL) != 0 {
+				if string(login.User) != "jane" || string(login.Database) != "db" || login.Charset != 192 || login.Capabilities&^(mysql.Offered|mysql.SSL) != 0 {
 					t.Errorf("the login is %+v", login)
 				}
 				e.left(t)

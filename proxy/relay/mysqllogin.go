@@ -51,7 +51,7 @@ func (l *mysqlLogin) read(s *stream) error {
 // begin takes a server's greeting, and asks it for TLS. It is exchange.Stream.Begin.
 func (l *mysqlLogin) begin(server io.ReadWriter, secure bool) error {
 	c := mysql.Conn{ReadWriter: server}
-	g, err := mysql.Meet(&c, secure)
+	g, err := mysql.Meet(&c, l.login, secure)
 	if err != nil {
 		return mysqlKind(&mysql.Fault{Err: err})
 	}

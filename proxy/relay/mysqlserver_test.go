@@ -81,8 +81,13 @@ func (m *mysqlServer) serve(raw *net.TCPConn) {
 			c.Send(mysql.NewError(3159, "TLS is wanted").Append(nil))
 			return
 		}
+		request := p
 		c.ReadWriter = tls.Server(raw, terminating()())
 		if p, err = c.Next(); err != nil {
+			return
+		}
+		if !bytes.HasPrefix(p, request) { // servers go by what the request said
+			c.Send(mysql.NewError(mysql.HandshakeError, "Bad handshake").Append(nil))
 			return
 		}
 	}

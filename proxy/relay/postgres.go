@@ -7,24 +7,18 @@ import (
 
 	"github.com/pergola-mesh/pergola/proxy/exchange"
 	"github.com/pergola-mesh/pergola/proxy/listen"
-)
-
-// What a Postgres client that wants TLS sends first, and the answer of a server that agrees.
-// https://www.postgresql.org/docs/current/protocol-message-formats.html (SSLRequest)
-var (
-	postgresRequest = []byte{0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f}
-	postgresAgreed  = []byte{'S'}
+	"github.com/pergola-mesh/pergola/proxy/relay/postgres"
 )
 
 // askedByPostgres reports whether a connection begins with the request for TLS.
 func askedByPostgres(conn *listen.Conn) (asked bool, err error) {
 	var extra bool
 	err = conn.Sniff(func(first []byte) bool {
-		n := min(len(first), len(postgresRequest))
-		if !bytes.Equal(first[:n], postgresRequest[:n]) {
+		n := min(len(first), len(postgres.Request))
+		if !bytes.Equal(first[:n], postgres.Request[:n]) {
 			return true
 		}
-		asked, extra = n == len(postgresRequest), len(first) > n
+		asked, extra = n == len(postgres.Request), len(first) > n
 		return asked
 	})
 	switch {
@@ -43,7 +37,7 @@ func (s *Server) greetPostgres(routes Routes, conn *listen.Conn, info *exchange.
 	if _, err := io.ReadFull(conn, request[:]); err != nil {
 		return nil, err
 	}
-	if err := conn.Write(postgresAgreed); err != nil {
+	if err := conn.Write(postgres.Agreed); err != nil {
 		return nil, err
 	}
 	h, err := sniffHello(conn)
@@ -66,23 +60,8 @@ func (c *Choice) beginPostgres(server io.ReadWriter, secure bool) error {
 	if c.route.TLS != nil && !secure {
 		return nil
 	}
-	if err := askPostgres(server); err != nil {
+	if err := postgres.Ask(server); err != nil {
 		return exchange.UpstreamProtocol.With(err)
-	}
-	return nil
-}
-
-// askPostgres asks a server for TLS.
-func askPostgres(c io.ReadWriter) error {
-	if _, err := c.Write(postgresRequest); err != nil {
-		return err
-	}
-	var answer [1]byte // not a byte more: what follows is for the client
-	if _, err := io.ReadFull(c, answer[:]); err != nil {
-		return err
-	}
-	if answer[0] != postgresAgreed[0] {
-		return errors.New("postgres: the server does not do TLS")
 	}
 	return nil
 }

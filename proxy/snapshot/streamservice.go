@@ -83,7 +83,7 @@ func (b *Builder) tcpLoadBalancer(n *node, config *dynamic.TCPLoadBalancer) (*st
 	}
 	if h := config.HealthCheck; h != nil {
 		c.HealthCheck = &layer4.HealthCheck{
-			Port: h.Port, Send: h.Send, Expect: h.Expect, Interval: time.Duration(h.Interval),
+			Protocol: h.Protocol, User: h.User, Port: h.Port, Send: h.Send, Expect: h.Expect, Interval: time.Duration(h.Interval),
 			UnhealthyInterval: time.Duration(or(h.UnhealthyInterval, 0)), Timeout: time.Duration(h.Timeout),
 		}
 	}

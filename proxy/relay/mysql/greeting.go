@@ -97,8 +97,9 @@ func ParseGreeting(payload []byte) (*Greeting, error) {
 var errNoTLS = errors.New("the server does not do TLS")
 
 // Meet reads the greeting of a server on a fresh connection and, if secure is set, asks for TLS. What
-// follows on server is either TLS or the login.
-func Meet(server *Conn, secure bool) (*Greeting, error) {
+// follows on server is either TLS or l as it is adapted to the server. The request says already what l wants:
+// servers read that of the request, and not again of the login.
+func Meet(server *Conn, l *Login, secure bool) (*Greeting, error) {
 	p, err := server.Next()
 	if err != nil {
 		return nil, err
@@ -110,5 +111,9 @@ func Meet(server *Conn, secure bool) (*Greeting, error) {
 	if !g.Capabilities.has(SSL) {
 		return nil, errNoTLS
 	}
-	return g, server.Send(appendWishes(nil, (Offered|SSL)&(g.Capabilities|LongPassword), maxPacketSize, utf8mb4))
+	to, err := l.Adapt(g, true)
+	if err != nil {
+		return nil, err
+	}
+	return g, server.Send(appendWishes(nil, to.Capabilities, to.MaxPacket, to.Charset))
 }

@@ -53,3 +53,29 @@ func FuzzHandover(f *testing.F) {
 		}
 	})
 }
+
+// Whatever a server says to a login that is to find out whether it takes any, it is told whole packets, numbered
+// in turn, and no password.
+func FuzzReady(f *testing.F) {
+	f.Add(Append(nil, 2, []byte{0, 0, 0, 2, 0, 0, 0}), true)
+	f.Add(Append(nil, 2, NewError(1045, "Access denied").Append(nil)), false)
+	f.Add(Append(Append(nil, 2, []byte("\xfe"+CachingSHA2Password+"\x00"+aScramble+"\x00")), 4, []byte{1, 4}), true)
+	f.Fuzz(func(t *testing.T, said []byte, secure bool) {
+		var told bytes.Buffer
+		c := &Conn{end{bytes.NewReader(said), &told}, 1}
+		Ready(c, Visitor("jane"), &Greeting{Capabilities: Offered, Scramble: []byte(aScramble), Plugin: CachingSHA2Password}, secure)
+		p, err := Read(&told)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if l, err := ParseLogin(p.Payload); err != nil || string(l.User) != "jane" || len(l.Proof) > 0 {
+			t.Fatalf("the login is %+v, %v", l, err)
+		}
+		for number := byte(3); told.Len() > 0; number += 2 {
+			p, err := Read(&told)
+			if err != nil || (p.Sequence != number || len(p.Payload) > 0) && (p.Sequence != 0 || string(p.Payload) != string([]byte{quit}) || told.Len() > 0) {
+				t.Fatalf("it is told %+v, %v", p, err)
+			}
+		}
+	})
+}

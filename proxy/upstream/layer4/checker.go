@@ -2,12 +2,12 @@ package layer4
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -16,17 +16,24 @@ import (
 	"github.com/pergola-mesh/pergola/proxy/upstream"
 )
 
-// HealthCheck probes the servers of a load balancer: by connecting, and by what they answer if that is
-// stated. Each server is judged by its last probe.
+// HealthCheck probes the servers of a load balancer: by connecting, as streams do, and by what they answer if
+// that is stated. Each server is judged by its last probe.
 type HealthCheck struct {
 	// Port replaces that of the server; 0 keeps it.
 	Port int
 	// Send is written after connecting; Expect is what the server must then say first.
 	Send, Expect string
+	// Protocol is "postgres", "mysql" or empty. With one of them TLS begins as it does there, and a probe without
+	// Send and Expect asks whether the server takes logins, as User does; DefaultUser when that is empty.
+	// Without, and with servers of TLS, it is found out where TLS does not begin at once.
+	Protocol, User string
 	// Interval between probes of a server that is up; 0 means 30 s. UnhealthyInterval of one that is
 	// down; 0 means Interval. Timeout of a probe; 0 means 5 s.
 	Interval, UnhealthyInterval, Timeout time.Duration
 }
+
+// DefaultUser is the user that probes of a database log in as, without a password.
+const DefaultUser = "pergola"
 
 // maxExpect bounds what is waited for, in bytes.
 const maxExpect = 64 << 10
@@ -50,6 +57,10 @@ func newChecker(c *HealthCheck) (*checker, error) {
 		return nil, fmt.Errorf("port %d is not from 1 to 65535", c.Port)
 	case c.Interval < 0 || c.UnhealthyInterval < 0 || c.Timeout < 0:
 		return nil, errors.New("interval, unhealthyInterval and timeout must be positive")
+	case checkProtocol(c.Protocol) != nil:
+		return nil, checkProtocol(c.Protocol)
+	case strings.ContainsRune(c.User, 0):
+		return nil, errors.New("user has a zero byte")
 	case len(c.Expect) > maxExpect:
 		return nil, fmt.Errorf("expect is longer than %d bytes", maxExpect)
 	}
@@ -62,6 +73,9 @@ func newChecker(c *HealthCheck) (*checker, error) {
 	if k.config.Timeout == 0 {
 		k.config.Timeout = upstream.DefaultHealthTimeout
 	}
+	if c.User == "" {
+		k.config.User = DefaultUser
+	}
 	k.ctx, k.cancel = context.WithCancel(context.Background())
 	return k, nil
 }
@@ -72,8 +86,12 @@ func (k *checker) start(l *loadBalancer, m member) {
 		return
 	}
 	loop := probe.Loop{Interval: k.config.Interval, UnhealthyInterval: k.config.UnhealthyInterval, Timeout: k.config.Timeout}
+	protocol := k.config.Protocol
 	k.wait.Go(func() {
-		loop.Run(k.ctx, func(ctx context.Context) error { return k.probe(ctx, l, m) }, func(err error) { l.judge(m, err) })
+		loop.Run(k.ctx, func(ctx context.Context) (err error) {
+			protocol, err = k.find(ctx, l, m, protocol)
+			return err
+		}, func(err error) { l.judge(m, err) })
 	})
 }
 
@@ -99,8 +117,30 @@ func (l *loadBalancer) judge(m member, err error) {
 	}
 }
 
-// probe returns why m is not healthy.
-func (k *checker) probe(ctx context.Context, l *loadBalancer, m member) error {
+// find probes m as one that speaks protocol, and returns what it is to be probed as next. What was only found
+// out holds for as long as m is healthy.
+func (k *checker) find(ctx context.Context, l *loadBalancer, m member, protocol string) (next string, err error) {
+	if err = k.probe(ctx, l, m, protocol); err == nil {
+		return protocol, nil
+	}
+	if protocol != k.config.Protocol {
+		return "", err
+	}
+	found := ""
+	if protocol == "" && m.tls != nil {
+		found = guess(err)
+	}
+	if found == "" {
+		return protocol, err
+	}
+	if again := k.probe(ctx, l, m, found); again != nil {
+		return "", fmt.Errorf("TLS at once: %w; as %s: %w", err, found, again)
+	}
+	return found, nil
+}
+
+// probe returns why m, which speaks protocol, is not healthy.
+func (k *checker) probe(ctx context.Context, l *loadBalancer, m member, protocol string) error {
 	address := m.address
 	if k.config.Port != 0 {
 		host, _, err := net.SplitHostPort(address)
@@ -109,17 +149,27 @@ func (k *checker) probe(ctx context.Context, l *loadBalancer, m member) error {
 		}
 		address = net.JoinHostPort(host, strconv.Itoa(k.config.Port))
 	}
-	c, err := l.dialer.dial(ctx, l.network, address, m.tls, &exchange.Stream{Conn: &exchange.Conn{}}) // a PROXY header then names nobody
+	s := &exchange.Stream{Conn: &exchange.Conn{}} // a PROXY header then names nobody
+	var talk dialogue
+	if protocol != "" {
+		talk = dialogues[protocol](k.config.User)
+		s.Begin = talk.begin
+	}
+	c, err := l.dialer.dial(ctx, l.network, address, m.tls, s)
 	if err != nil {
-		if k.config.Send == "" && k.config.Expect == "" && greetsFirst(err) {
-			return nil
-		}
 		return err
 	}
 	defer c.Close()
-	if deadline, ok := ctx.Deadline(); ok {
-		c.SetDeadline(deadline)
+	stop := context.AfterFunc(ctx, func() { c.SetDeadline(past) })
+	defer stop()
+	if talk != nil && k.config.Send == "" && k.config.Expect == "" {
+		return talk.login(c)
 	}
+	return k.ask(c)
+}
+
+// ask returns why a server does not say what is expected.
+func (k *checker) ask(c net.Conn) error {
 	if k.config.Send != "" {
 		if _, err := io.WriteString(c, k.config.Send); err != nil {
 			return err
@@ -136,11 +186,4 @@ func (k *checker) probe(ctx context.Context, l *loadBalancer, m member) error {
 		return fmt.Errorf("the server said %.64q", answer)
 	}
 	return nil
-}
-
-// greetsFirst reports whether a handshake of TLS failed because the server greeted as one of MySQL does, where
-// TLS begins later: its fourth byte is the number of the first packet, its fifth the protocol's version.
-func greetsFirst(err error) bool {
-	var record tls.RecordHeaderError
-	return errors.As(err, &record) && record.RecordHeader[3] == 0 && record.RecordHeader[4] == 10
 }

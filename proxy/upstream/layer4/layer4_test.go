@@ -232,7 +232,7 @@ func TestRefusedConfigurations(t *testing.T) {
 			t.Errorf("%q: %v", address, err)
 		}
 	}
-	for _, h := range []HealthCheck{{Port: 70000}, {Interval: -1}, {Expect: strings.Repeat("x", maxExpect+1)}} {
+	for _, h := range []HealthCheck{{Port: 70000}, {Interval: -1}, {Protocol: "oracle"}, {User: "a\x00b"}, {Expect: strings.Repeat("x", maxExpect+1)}} {
 		if _, err := r.LoadBalancer("s", LoadBalancer{Network: "tcp", HealthCheck: &h}); err == nil {
 			t.Errorf("%+v is taken", h)
 		}
@@ -258,21 +258,6 @@ func TestOneTriesAgain(t *testing.T) {
 	}
 	if tries.Load() != 1 {
 		t.Errorf("%d tries", tries.Load())
-	}
-}
-
-// A server of MySQL speaks before TLS, and is there all the same; one that never speaks TLS is not.
-func TestHealthCheckBeforeTLS(t *testing.T) {
-	mysql, other := server(t, "\x4a\x00\x00\x00\x0a8.0.40\x00", false), server(t, "220 ready\r\n", false)
-	s := balancer(t, NewRegistry(Options{}), LoadBalancer{Servers: []Server{{mysql, true}, {other, true}},
-		HealthCheck: &HealthCheck{Interval: 10 * time.Millisecond, Timeout: time.Second}})
-	for until := time.Now().Add(10 * time.Second); s.Status()[other] != "DOWN"; <-time.After(5 * time.Millisecond) {
-		if time.Now().After(until) {
-			t.Fatalf("the servers are %v", s.Status())
-		}
-	}
-	if state := s.Status()[mysql]; state != "UP" {
-		t.Errorf("the server of MySQL is %s", state)
 	}
 }
 
