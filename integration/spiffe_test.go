@@ -10,6 +10,8 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"regexp"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -94,6 +96,7 @@ func TestSPIFFEExample(t *testing.T) {
 	ordersAt := harness.FreeAddress(t)
 	replacer := strings.NewReplacer(
 		`":80"`, "$WEB", `":5432"`, ordersAt, "/run/spire/agent/api.sock", spire.Agent, "/etc/pergola/", "$DIR/",
+		"entryPoints:\n  web:", "metrics: {prometheus: {}}\nentryPoints:\n  traefik: {address: $ADMIN}\n  web:",
 		"10.0.0.1:8443", api.address, "10.0.0.2:8443", shop.address, "10.0.0.3:8443", shop.address, "10.0.0.4:5432", orders.address,
 	)
 	archive := ""
@@ -149,6 +152,13 @@ func TestSPIFFEExample(t *testing.T) {
 	}
 	if got := sayOrders(); got != "orders spiffe://example.org/pergola\n" {
 		t.Errorf("TCP: %q", got)
+	}
+
+	scraped := string(get(t, "http://"+g.Admin+"/metrics"))
+	if line := regexp.MustCompile(`pergola_tls_certs_not_after\{.*sans="spiffe://example.org/pergola".*\} (\S+)`).FindStringSubmatch(scraped); line == nil {
+		t.Error("the metrics do not tell when the identity ends")
+	} else if end, err := strconv.ParseFloat(line[1], 64); err != nil || end < float64(time.Now().Add(-time.Minute).Unix()) || end > float64(time.Now().Add(time.Minute).Unix()) {
+		t.Errorf("the metrics tell that the identity ends at %s, %v", line[1], err)
 	}
 
 	slow := make(chan string, 1)

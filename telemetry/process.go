@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"crypto/x509"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -64,14 +65,18 @@ func (m *Metrics) SetServers(servers func() []ServerState) { m.servers.Store(&se
 // Expiry is when a certificate ends.
 type Expiry struct {
 	CommonName, Serial string
-	// SANs are the names, joined by commas.
+	// SANs are the names, and then the URIs, joined by commas.
 	SANs     string
 	NotAfter time.Time
 }
 
 // ExpiryOf is the expiry of a certificate.
 func ExpiryOf(c *x509.Certificate) Expiry {
-	return Expiry{c.Subject.CommonName, c.SerialNumber.String(), strings.Join(c.DNSNames, ","), c.NotAfter}
+	names := slices.Clone(c.DNSNames)
+	for _, uri := range c.URIs { // such as a SPIFFE ID
+		names = append(names, uri.String())
+	}
+	return Expiry{c.Subject.CommonName, c.SerialNumber.String(), strings.Join(names, ","), c.NotAfter}
 }
 
 // SetExpiries tells where the certificates in use are to be had, at scrape.

@@ -2,6 +2,7 @@ package spiffe
 
 import (
 	"context"
+	"crypto/x509"
 	"log/slog"
 	"math/rand/v2"
 	"time"
@@ -24,17 +25,18 @@ type watcher struct {
 	*Source
 	agent  *agent
 	pause  time.Duration
-	denied time.Time   // since when the agent has denied that there is an identity; zero when it has not
-	end    *time.Timer // of the identity in force
-	said   string      // the failure that was logged last
-	saidAt time.Time
+	denied time.Time // since when the agent has denied that there is an identity; zero when it has not
+	// soon and end are when the identity in force ends soon, and when it ends.
+	soon, end *time.Timer
+	said      string // the failure that was logged last
+	saidAt    time.Time
 }
 
 // Run hears the agent until ctx ends. It is called once.
 func (s *Source) Run(ctx context.Context) {
 	w := &watcher{Source: s, agent: newAgent(s.options.Network, s.options.Address), pause: firstPause}
 	defer w.agent.close()
-	defer w.stopTimer()
+	defer w.stopTimers()
 	for ctx.Err() == nil {
 		given := false
 		err := w.agent.watch(ctx, func(m *material) {
@@ -60,18 +62,29 @@ func (s *Source) Run(ctx context.Context) {
 func (w *watcher) heard(m *material) {
 	w.pause, w.denied, w.said = firstPause, time.Time{}, ""
 	w.use(m)
-	w.stopTimer()
+	w.stopTimers()
 	leaf := m.svid.Certificates[0]
-	w.end = time.AfterFunc(time.Until(leaf.NotAfter), func() {
-		if now := w.current.Load(); now.material == m {
-			w.options.Logger.Error("The SPIFFE identity has ended: servers that are known by SPIFFE cannot be reached",
-				"id", m.svid.ID.String(), "notAfter", leaf.NotAfter, "workloadAPIAddr", w.place(), "remedy", remedy)
+	tell := func(level slog.Level, message string) func() {
+		return func() {
+			if now := w.current.Load(); now.material == m {
+				w.options.Logger.Log(context.Background(), level, message,
+					"id", m.svid.ID.String(), "notAfter", leaf.NotAfter, "workloadAPIAddr", w.place(), "error", now.err, "remedy", remedy)
+			}
 		}
-	})
+	}
+	w.soon = time.AfterFunc(time.Until(endsSoon(leaf)), tell(slog.LevelWarn, "The SPIFFE identity ends soon, and the agent has sent no other"))
+	w.end = time.AfterFunc(time.Until(leaf.NotAfter), tell(slog.LevelError, "The SPIFFE identity has ended: servers that are known by SPIFFE cannot be reached"))
 }
 
-func (w *watcher) stopTimer() {
+// endsSoon is when an identity is to be replaced at the latest: when a quarter of its life is left. Agents do it
+// at half of that.
+func endsSoon(c *x509.Certificate) time.Time {
+	return c.NotAfter.Add(-c.NotAfter.Sub(c.NotBefore) / 4)
+}
+
+func (w *watcher) stopTimers() {
 	if w.end != nil {
+		w.soon.Stop()
 		w.end.Stop()
 	}
 }

@@ -7,6 +7,7 @@
 package spiffe
 
 import (
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -67,6 +68,14 @@ func (s *Source) Changed() <-chan struct{} { return s.changed }
 // Epoch changes when connections made before are not to be used for anything new: the gateway's own
 // certificate is another, or an authority is trusted no more.
 func (s *Source) Epoch() uint64 { return s.current.Load().epoch }
+
+// Certificate is the gateway's own, also when it has ended; nil when there is none.
+func (s *Source) Certificate() *x509.Certificate {
+	if now := s.current.Load(); now.material != nil {
+		return now.svid.Certificates[0]
+	}
+	return nil
+}
 
 // GetX509SVID returns the gateway's certificate chain and key. It fails when there is none, or it has ended.
 func (s *Source) GetX509SVID() (*x509svid.SVID, error) {

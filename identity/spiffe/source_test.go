@@ -173,7 +173,7 @@ func TestAgentRestarts(t *testing.T) {
 	<-s.Changed()
 	agent.Stop()
 	until(t, "complaint", func() bool { return strings.Contains(l.String(), "used until it ends") })
-	agent.Answer(nil) // as agents do that have not heard from their server yet
+	agent.Answer(nil) // it is taken back // as agents do that have not heard from their server yet
 	agent.Start()
 	until(t, "denial", func() bool { return strings.Contains(l.String(), "no identity issued") })
 	if !has(s, id.Certificates[0]) || s.Epoch() != 1 {
@@ -195,7 +195,7 @@ func TestRedaction(t *testing.T) {
 	s, _ := run(t, agent)
 	<-s.Ready()
 	<-s.Changed()
-	agent.Answer(nil)
+	agent.Answer(nil) // it is taken back
 	<-s.Changed()
 	if _, err := s.GetX509SVID(); err == nil || !strings.Contains(err.Error(), "no identity issued") || s.Epoch() != 2 {
 		t.Errorf("after it was taken back: %v, epoch %d", err, s.Epoch())
@@ -238,6 +238,17 @@ func TestIdentityEnds(t *testing.T) {
 		return err != nil && bundleErr != nil && strings.Contains(err.Error(), "spiffe://example.org/gateway has ended") && strings.Contains(err.Error(), remedy)
 	})
 	until(t, "word of it", func() bool { return strings.Contains(l.String(), "The SPIFFE identity has ended") })
+	if c := s.Certificate(); c == nil || !c.NotAfter.Equal(end) {
+		t.Errorf("the certificate that has ended is shown as %v", c)
+	}
+	if said := l.String(); strings.Count(said, "The SPIFFE identity ends soon") != 1 || strings.Index(said, "ends soon") > strings.Index(said, "has ended") {
+		t.Errorf("it was to be said once, and before, that it ends soon:\n%s", said)
+	}
+	next := domain.Issue(t, "/gateway")
+	agent.Give(next, domain)
+	until(t, "another", func() bool { return s.Certificate().Equal(next.Certificates[0]) })
+	agent.Answer(nil) // it is taken back
+	until(t, "none", func() bool { return s.Certificate() == nil })
 }
 
 // Answers that make no sense are not used, and do not end what came before.

@@ -119,9 +119,14 @@ func (k *core) serverStates() []telemetry.ServerState {
 	return states
 }
 
-// expiries are when certificates end, for the metrics.
+// expiries are when certificates end, for the metrics: those that clients are shown, and the SPIFFE identity.
 func (k *core) expiries() []telemetry.Expiry {
 	var all []telemetry.Expiry
+	if k.spiffe != nil {
+		if c := k.spiffe.Certificate(); c != nil {
+			all = append(all, telemetry.ExpiryOf(c))
+		}
+	}
 	for _, c := range k.identity.Certificates() {
 		all = append(all, telemetry.ExpiryOf(c))
 	}
