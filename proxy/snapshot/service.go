@@ -109,6 +109,15 @@ func (b *Builder) loadBalancer(n *node, c *dynamic.LoadBalancer) (upstream.Servi
 			URL: s.URL, Weight: or(s.Weight, 1), PreservePath: s.PreservePath, Fenced: s.Fenced,
 		})
 	}
+	if config.Transport.TLS.SPIFFE != nil {
+		var plaintext []string
+		for _, s := range c.Servers {
+			if !strings.HasPrefix(s.URL, "https:") {
+				plaintext = append(plaintext, s.URL)
+			}
+		}
+		plaintextBesideSPIFFE(n, transportKey(transport, "serversTransport"), "give it an https:// URL", plaintext)
+	}
 	return b.options.Upstreams.LoadBalancer(n.name, config)
 }
 

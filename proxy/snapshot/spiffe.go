@@ -55,6 +55,29 @@ func besideSPIFFE(c *dynamic.ServersTransport) (keys []string) {
 	return keys
 }
 
+// plaintextBesideSPIFFE tells of servers that a service speaks to without TLS, though it knows its servers by SPIFFE.
+// transport is the key and name of what says so, remedy what to write to have TLS.
+func plaintextBesideSPIFFE(n *node, transport, remedy string, servers []string) {
+	if len(servers) == 0 {
+		return
+	}
+	const most = 3
+	list := strings.Join(servers[:min(most, len(servers))], ", ")
+	if more := len(servers) - most; more > 0 {
+		list += fmt.Sprintf(" and %d more", more)
+	}
+	n.shown.Add(fmt.Sprintf("%s has spiffe, which does nothing for %s: without TLS nobody knows who answers there; %s, or use a serversTransport without spiffe",
+		transport, list, remedy), false)
+}
+
+// transportKey is where a transport is declared, as its users write it. static is the key of the default one.
+func transportKey(name, static string) string {
+	if name == defaultTransport {
+		return "the static " + static
+	}
+	return "serversTransport " + name
+}
+
 // ownIdentity is the node of the gateway's identity. Its value is the epoch that transports were made of.
 var ownIdentity = id{anIdentity, "spiffe"}
 

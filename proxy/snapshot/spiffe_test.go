@@ -10,6 +10,7 @@ import (
 	"github.com/spiffe/go-spiffe/v2/spiffeid"
 	"github.com/spiffe/go-spiffe/v2/svid/x509svid"
 
+	"github.com/pergola-mesh/pergola/config/dynamic"
 	"github.com/pergola-mesh/pergola/proxy/upstream"
 )
 
@@ -64,6 +65,48 @@ func TestSPIFFESettings(t *testing.T) {
 	without.load(t, "tcp: {serversTransports: {s: {tls: {spiffe: {}}}}}")
 	if said := without.problems(); len(said) != 1 || !strings.Contains(said[0].String(), "tcp.serversTransports.s: spiffe: needs spiffe.workloadAPIAddr in the static configuration") {
 		t.Errorf("without an agent: %v", said)
+	}
+}
+
+// Servers without TLS are nobody's that is known: that is said of each service that has some, and does not stop it.
+func TestSPIFFEWithoutTLS(t *testing.T) {
+	f := newFixture(t, func(o *Options) {
+		o.SPIFFE = &nobody{}
+		o.Transport = &dynamic.ServersTransport{Spiffe: &dynamic.Spiffe{}}
+		o.TCPTransport = &dynamic.TCPServersTransport{TLS: &dynamic.TLSClient{Spiffe: &dynamic.Spiffe{}}}
+	})
+	f.load(t, `
+http:
+  services:
+    all: {loadBalancer: {serversTransport: known, servers: [{url: "https://a"}, {url: "https://b"}]}}
+    some: {loadBalancer: {serversTransport: known, servers: [{url: "https://a"}, {url: "http://b"}, {url: "h2c://c"}]}}
+    none: {loadBalancer: {servers: [{url: "http://a"}, {url: "http://b"}, {url: "http://c"}, {url: "http://d"}]}}
+    other: {loadBalancer: {serversTransport: other, servers: [{url: "http://a"}]}}
+  serversTransports: {known: {spiffe: {}}, other: {}}
+tcp:
+  services:
+    all: {loadBalancer: {serversTransport: known, servers: [{address: "a:1", tls: true}]}}
+    some: {loadBalancer: {serversTransport: known, terminationDelay: 1, servers: [{address: "a:1", tls: true}, {address: "b:1"}]}}
+    none: {loadBalancer: {servers: [{address: "a:1"}]}}
+    other: {loadBalancer: {serversTransport: other, servers: [{address: "a:1"}]}}
+  serversTransports: {known: {tls: {spiffe: {}}}, other: {}}
+`)
+	const why = ": without TLS nobody knows who answers there; "
+	want := []string{
+		"http.services.none: the static serversTransport has spiffe, which does nothing for http://a, http://b, http://c and 1 more" + why + "give it an https:// URL, or use a serversTransport without spiffe",
+		"http.services.some: serversTransport known@file has spiffe, which does nothing for http://b, h2c://c" + why + "give it an https:// URL, or use a serversTransport without spiffe",
+		"tcp.services.none: the static tcpServersTransport has spiffe, which does nothing for a:1" + why + "give it tls: true, or use a serversTransport without spiffe",
+		"tcp.services.some: serversTransport known@file has spiffe, which does nothing for b:1" + why + "give it tls: true, or use a serversTransport without spiffe",
+	}
+	said := f.problems()
+	for i, p := range said {
+		if i >= len(want) || !strings.HasSuffix(p.String(), want[i]) {
+			t.Errorf("%s", p)
+		}
+	}
+	view := f.live.Snapshot().View()
+	if len(said) != len(want) || view.Services["some@file"].Status != Warning || view.TCPServices["some@file"].Status != Warning || view.Services["all@file"].Status != Enabled {
+		t.Errorf("%d problems, and services that are %s, %s and %s", len(said), view.Services["some@file"].Status, view.TCPServices["some@file"].Status, view.Services["all@file"].Status)
 	}
 }
 

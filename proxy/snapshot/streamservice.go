@@ -78,9 +78,14 @@ func (b *Builder) tcpLoadBalancer(n *node, config *dynamic.TCPLoadBalancer) (*st
 			own.TerminationDelay = time.Duration(*d) * time.Millisecond
 		}
 	}
+	var plaintext []string
 	for _, s := range config.Servers {
 		c.Servers = append(c.Servers, layer4.Server{Address: s.Address, TLS: s.TLS})
+		if !s.TLS && c.Transport.TLS.SPIFFE != nil {
+			plaintext = append(plaintext, s.Address)
+		}
 	}
+	plaintextBesideSPIFFE(n, transportKey(name, "tcpServersTransport"), "give it tls: true", plaintext)
 	if h := config.HealthCheck; h != nil {
 		c.HealthCheck = &layer4.HealthCheck{
 			Protocol: h.Protocol, User: h.User, Port: h.Port, Send: h.Send, Expect: h.Expect, Interval: time.Duration(h.Interval),
