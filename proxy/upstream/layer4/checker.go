@@ -106,15 +106,30 @@ func (k *checker) stop() {
 
 // judge notes what came of a probe.
 func (l *loadBalancer) judge(m member, err error) {
-	if m.down.Swap(err != nil) == (err != nil) {
+	changed := m.down.Swap(err != nil) != (err != nil)
+	if changed || l.stale(m) {
+		l.refresh()
+	}
+	if !changed {
 		return
 	}
-	l.refresh()
 	if err != nil {
 		l.registry.options.Logger.Warn("server is down", "service", l.name, "server", m.address, "error", err)
 	} else {
 		l.registry.options.Logger.Info("server is up", "service", l.name, "server", m.address)
 	}
+}
+
+// stale reports whether the view has not heard what is known of m: the service that was before on a reload may
+// have found it out.
+func (l *loadBalancer) stale(m member) bool {
+	v := l.view.Load()
+	for i := range l.members {
+		if l.members[i].endpoint == m.endpoint && v.up[i] == m.down.Load() {
+			return true
+		}
+	}
+	return false
 }
 
 // find probes m as one that speaks protocol, and returns what it is to be probed as next. What was only found

@@ -238,3 +238,16 @@ func TestHealthOfAnotherDatabase(t *testing.T) {
 	before := d.accepted.Load()
 	await(t, d, func() bool { return d.accepted.Load() >= before+3 && s.Status()[address] == "UP" })
 }
+
+// What another service of the same name has found out since is not missed.
+func TestVerdictOfAnotherService(t *testing.T) {
+	r := NewRegistry(Options{})
+	address := server(t, "a", false)
+	s := balancer(t, r, LoadBalancer{Servers: []Server{{Address: address}}, HealthCheck: &HealthCheck{Interval: time.Hour}}).(*loadBalancer)
+	m := s.members[0]
+	m.down.Store(true) // as the other one does
+	s.judge(m, io.EOF)
+	if s.Status()[address] != "DOWN" || s.Healthy() {
+		t.Errorf("the server is %v", s.Status())
+	}
+}

@@ -210,9 +210,10 @@ func (l *loadBalancer) Status() map[string]string {
 		return nil
 	}
 	status := make(map[string]string, len(l.members))
-	for _, m := range l.members {
+	v := l.view.Load()
+	for i, m := range l.members {
 		status[m.address] = "UP"
-		if m.down.Load() {
+		if !v.up[i] {
 			status[m.address] = "DOWN"
 		}
 	}
