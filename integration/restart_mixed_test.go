@@ -36,6 +36,13 @@ type mixed struct {
 // startMixed starts everyProtocol, with that grace, before servers of the test.
 func startMixed(t *testing.T, grace string) *mixed {
 	t.Helper()
+	m := prepareMixed(t, grace)
+	m.Run()
+	return m
+}
+
+func prepareMixed(t *testing.T, grace string) *mixed {
+	t.Helper()
 	m := &mixed{t: t, authority: harness.NewAuthority(t), tcp: harness.FreeAddress(t), udp: harness.FreeAddress(t), loads: map[string]*harness.Load{}}
 	echo := func(c net.Conn) {
 		c.SetDeadline(time.Time{})
@@ -51,7 +58,6 @@ func startMixed(t *testing.T, grace string) *mixed {
 	g.WritePair("cert.pem", "key.pem", m.authority.Issue("a.test", "mtls.test", "ended.test"))
 	g.Write("ca.pem", m.authority.PEM)
 	g.WritePair("client.pem", "client.key", m.authority.Issue("client.test"))
-	g.Run()
 	m.Gateway = g
 	return m
 }

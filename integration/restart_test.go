@@ -3,7 +3,6 @@
 package integration
 
 import (
-	"bytes"
 	"fmt"
 	"net"
 	"net/http"
@@ -175,33 +174,4 @@ func TestRestartEdges(t *testing.T) {
 	u.Next()
 	next.AwaitStatus("/", 200)
 	u.End()
-}
-
-// TestSystemdSocket starts the gateway with a listening socket as systemd passes one.
-func TestSystemdSocket(t *testing.T) {
-	g := harness.Prepare(t, oneBackend, harness.Vars{"BACKEND": harness.Whoami(t, "one")})
-	ln, err := net.Listen("tcp", g.Web)
-	if err != nil {
-		t.Fatal(err)
-	}
-	waiting, err := net.Dial("tcp", g.Web) // nobody accepts yet: it waits
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer waiting.Close()
-	fmt.Fprintf(waiting, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-	f, err := ln.(*net.TCPListener).File()
-	if err != nil {
-		t.Fatal(err)
-	}
-	g.Pass("web", f)
-	ln.Close()
-	g.Run()
-	f.Close()
-	waiting.SetReadDeadline(time.Now().Add(harness.Patience))
-	var answer bytes.Buffer
-	answer.ReadFrom(waiting)
-	if !strings.HasPrefix(answer.String(), "HTTP/1.1 200 ") {
-		t.Errorf("the connection that waited got %q", answer.String())
-	}
 }

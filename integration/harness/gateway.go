@@ -152,13 +152,13 @@ func (g *Gateway) AwaitHost(host, path string, status int) {
 	g.t.Fatalf("GET %s (host %q): waited %s for status %d, the last answer was: %s", path, host, Patience, status, last)
 }
 
-// Pass has a prepared gateway started as systemd does, with a listening socket called name.
-func (g *Gateway) Pass(name string, socket *os.File) {
+// Pass has a prepared gateway started as systemd does, with sockets that have the names, which colons part.
+func (g *Gateway) Pass(names string, sockets ...*os.File) {
 	// Only the process itself knows the PID that LISTEN_PID must have.
 	g.cmd.Args = append([]string{"sh", "-c", `LISTEN_PID=$$ exec "$0" "$@"`, g.cmd.Path}, g.cmd.Args[1:]...)
 	g.cmd.Path = "/bin/sh"
-	g.cmd.Env = append(os.Environ(), "LISTEN_FDS=1", "LISTEN_FDNAMES="+name)
-	g.cmd.ExtraFiles = []*os.File{socket}
+	g.cmd.Env = append(os.Environ(), fmt.Sprint("LISTEN_FDS=", len(sockets)), "LISTEN_FDNAMES="+names)
+	g.cmd.ExtraFiles = sockets
 }
 
 // Signal sends the process a signal.

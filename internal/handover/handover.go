@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"sync"
 )
@@ -21,8 +22,9 @@ import (
 // concurrent use. The zero value has been given none; nil opens all.
 type Sockets struct {
 	mu    sync.Mutex
-	given map[key]*os.File // not yet asked for
-	named map[string][]*os.File
+	given map[key]*os.File      // by a predecessor, and not yet asked for
+	named map[string][]*os.File // by systemd, with a name
+	bound map[key]*os.File      // by systemd, without: by where they are bound
 	open  map[key]filer
 	tag   Tag                  // of this process; zero until it is needed
 	quic  map[string]*QUICConn // by address
@@ -93,7 +95,29 @@ func (s *Sockets) claim(name string, k key) *os.File {
 			return f
 		}
 	}
+	for _, address := range spellings(k.Address) {
+		at := key{Network: k.Network, Address: address}
+		if f := s.bound[at]; f != nil {
+			delete(s.bound, at)
+			return f
+		}
+	}
 	return nil
+}
+
+// spellings are the addresses that a socket may be bound to which is configured as address.
+func spellings(address string) []string {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil
+	}
+	if host == "" { // of both families, or of IPv4 alone on a system without IPv6
+		return []string{net.JoinHostPort("::", port), net.JoinHostPort("0.0.0.0", port)}
+	}
+	if ip, err := netip.ParseAddr(host); err == nil {
+		host = ip.String()
+	}
+	return []string{net.JoinHostPort(host, port)}
 }
 
 // CloseUnused closes what was given and nobody asked for: addresses that the configuration no longer
@@ -107,13 +131,17 @@ func (s *Sockets) CloseUnused() (addresses []string) {
 		}
 		f.Close()
 	}
+	for k, f := range s.bound {
+		addresses = append(addresses, k.Network+" "+k.Address)
+		f.Close()
+	}
 	for name, files := range s.named {
 		for _, f := range files {
 			addresses = append(addresses, name)
 			f.Close()
 		}
 	}
-	s.given, s.named = nil, nil
+	s.given, s.named, s.bound = nil, nil, nil
 	return addresses
 }
 

@@ -382,3 +382,45 @@ func TestSocketsOfAnotherProcessAreLeftAlone(t *testing.T) {
 		t.Error("a child would see the variables")
 	}
 }
+
+// A socket without a name is found by its address, however that is written.
+func TestSocketsByAddress(t *testing.T) {
+	for _, tt := range []struct {
+		network, bound, configured string
+		found                      bool
+	}{
+		{"tcp", "[::]:%d", ":%d", true},
+		{"tcp4", "0.0.0.0:%d", ":%d", true},
+		{"tcp4", "0.0.0.0:%d", "0.0.0.0:%d", true},
+		{"tcp6", "[::]:%d", "[0:0:0::0]:%d", true},
+		{"tcp", "127.0.0.1:%d", "127.0.0.1:%d", true},
+		{"tcp", "[::]:%d", "0.0.0.0:%d", false}, // it would let in who is not to be
+		{"tcp", "127.0.0.1:%d", ":%d", false},
+		{"tcp", "127.0.0.1:%d", "127.0.0.2:%d", false},
+	} {
+		host, _, _ := net.SplitHostPort(fmt.Sprintf(tt.bound, 0))
+		ln, err := net.Listen(tt.network, net.JoinHostPort(host, "0"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		port := ln.Addr().(*net.TCPAddr).Port
+		f, err := ln.(*net.TCPListener).File()
+		if err != nil {
+			t.Fatal(err)
+		}
+		k, err := bound(f)
+		if want := fmt.Sprintf(tt.bound, port); err != nil || k.Address != want {
+			t.Errorf("bound to %s, want %s: %v", k.Address, want, err)
+		}
+		s := Sockets{bound: map[key]*os.File{k: f}}
+		got := s.claim("web", key{Network: "tcp", Address: fmt.Sprintf(tt.configured, port)})
+		if (got == f) != tt.found {
+			t.Errorf("a socket at %s for %s: found %v", tt.bound, tt.configured, got == f)
+		}
+		if s.claim("web", key{Network: "udp", Address: k.Address}) != nil {
+			t.Errorf("a socket of TCP at %s was taken for one of UDP", tt.bound)
+		}
+		f.Close()
+		ln.Close()
+	}
+}

@@ -49,15 +49,15 @@ func (s *Sockets) AddSystemd() error {
 			f.Close()
 			return fmt.Errorf("socket %d of LISTEN_FDS: %w", i+1, err)
 		}
-		if s.given == nil {
-			s.given = map[key]*os.File{}
+		if s.bound == nil {
+			s.bound = map[key]*os.File{}
 		}
-		s.given[k] = f
+		s.bound[k] = f
 	}
 	return nil
 }
 
-// bound is where a socket is bound, as a configuration would say it: ":80" for the wildcard.
+// bound is where a socket is bound.
 func bound(f *os.File) (key, error) {
 	k, address := key{Network: "tcp"}, net.Addr(nil)
 	if isNetwork(f, "tcp") {
@@ -75,14 +75,7 @@ func bound(f *os.File) (key, error) {
 		k.Network, address = "udp", c.LocalAddr()
 		c.Close()
 	}
-	host, port, err := net.SplitHostPort(address.String())
-	if err != nil {
-		return k, err
-	}
-	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
-		host = ""
-	}
-	k.Address = net.JoinHostPort(host, port)
+	k.Address = address.String()
 	return k, nil
 }
 
