@@ -96,9 +96,6 @@ func (s *Service) add(name string, c *static.ACME, o *Options) error {
 	return nil
 }
 
-// Has says whether there is a resolver of the name.
-func (s *Service) Has(resolver string) bool { return s.resolvers[resolver] != nil }
-
 // Want says what certificates are wanted for, and which are had without resolvers, all of it anew: what
 // routers want that these cover is not ordered until they end soon. What cannot be had is logged, once for
 // as long as it is asked for.

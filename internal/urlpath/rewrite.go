@@ -1,7 +1,6 @@
 package urlpath
 
 import (
-	"bytes"
 	"slices"
 )
 
@@ -15,7 +14,7 @@ func appendLiteral[T string | []byte](dst []byte, text T) []byte {
 		c := text[i]
 		switch classes[c] {
 		case escape:
-			if v, ok := unescape(text[i:]); ok {
+			if v, ok := Unescape(text[i:]); ok {
 				dst = appendByte(dst, v)
 				i += 2
 				continue
@@ -56,7 +55,3 @@ func Rewrite(dst []byte, mode Mode, pieces ...[]byte) []byte {
 	}
 	return path
 }
-
-// Strip cuts prefix off path, both in the normal form, and reports whether it was there. What is left
-// may lack its slash and hold new dot segments: Rewrite it.
-func Strip(path, prefix []byte) ([]byte, bool) { return bytes.CutPrefix(path, prefix) }

@@ -17,48 +17,18 @@ type SyntaxError struct {
 
 // Error gives place and message in one line.
 func (e *SyntaxError) Error() string {
-	line, column, _ := e.place()
+	line, column := e.place()
 	if line > 1 || strings.Contains(e.Rule, "\n") {
 		return fmt.Sprintf("rule, line %d, column %d: %s", line, column, e.Message)
 	}
 	return fmt.Sprintf("rule, column %d: %s", column, e.Message)
 }
 
-// Caret shows the line of the rule with a mark under the place, as two lines. A long line is cut.
-func (e *SyntaxError) Caret() string {
-	const before, after = 50, 30
-	_, column, line := e.place()
-	runes := []rune(strings.Map(printable, line))
-	at := min(column-1, len(runes))
-	from, to := 0, len(runes)
-	head, tail := "", ""
-	if at > before {
-		from, head = at-before, "…"
-	}
-	if to > at+after {
-		to, tail = at+after, "…"
-	}
-	pad := strings.Repeat(" ", utf8.RuneCountInString(head)+at-from)
-	return head + string(runes[from:to]) + tail + "\n" + pad + "^"
-}
-
-func printable(r rune) rune {
-	if r < ' ' || r == 0x7f {
-		return ' '
-	}
-	return r
-}
-
-// place gives line and column, from 1, columns in characters, and the line's text.
-func (e *SyntaxError) place() (line, column int, text string) {
-	offset := min(max(e.Offset, 0), len(e.Rule))
-	start := strings.LastIndexByte(e.Rule[:offset], '\n') + 1
-	end := len(e.Rule)
-	if i := strings.IndexByte(e.Rule[offset:], '\n'); i >= 0 {
-		end = offset + i
-	}
-	line = strings.Count(e.Rule[:offset], "\n") + 1
-	return line, utf8.RuneCountInString(e.Rule[start:offset]) + 1, e.Rule[start:end]
+// place gives line and column, from 1, columns in characters.
+func (e *SyntaxError) place() (line, column int) {
+	before := e.Rule[:min(max(e.Offset, 0), len(e.Rule))]
+	start := strings.LastIndexByte(before, '\n') + 1
+	return strings.Count(before, "\n") + 1, utf8.RuneCountInString(before[start:]) + 1
 }
 
 func (p *parser) fail(at int, format string, args ...any) error {

@@ -36,7 +36,7 @@ func FuzzParse(f *testing.F) {
 		rule, err := Parse(text)
 		if err != nil {
 			var e *SyntaxError
-			if !errors.As(err, &e) || e.Offset < 0 || e.Offset > len(text) || e.Message == "" || strings.Count(e.Caret(), "\n") != 1 {
+			if !errors.As(err, &e) || e.Offset < 0 || e.Offset > len(text) || e.Message == "" {
 				t.Errorf("%q: %#v", text, err)
 			}
 			return

@@ -151,13 +151,3 @@ func (r *Rule) Confined() bool {
 // Warnings tell what the rule may say but can hardly mean, such as a host with a port, which never
 // matches; each with its place. Do not change it.
 func (r *Rule) Warnings() []string { return r.warnings }
-
-// Caret shows where in a rule err, or an error that it wraps, found fault, as two lines; empty for an
-// error that is not of a rule.
-func Caret(err error) string {
-	var e *SyntaxError
-	if !errors.As(err, &e) {
-		return ""
-	}
-	return e.Caret()
-}

@@ -210,21 +210,17 @@ func TestPriorities(t *testing.T) {
 	}
 }
 
-func TestCaret(t *testing.T) {
+func TestPlaceOfError(t *testing.T) {
 	long := strings.Repeat("Host(`a`) || ", 20)
-	for _, c := range []struct{ rule, err, caret string }{
-		{"Host(`é`) && Hots(`b`)", "rule, column 14: ", "Host(`é`) && Hots(`b`)\n             ^"},
-		{"Host(`a`) &&\n\tHots(`b`) &&\n Path(`/`)", "rule, line 2, column 2: ", " Hots(`b`) &&\n ^"},
-		{long + "Hots(`b`) || " + long, "rule, column 261: ", "…" + long[len(long)-50:] + "Hots(`b`) || Host(`a`) || Host…\n" + strings.Repeat(" ", 51) + "^"},
-		{"Host(`a`", "rule, column 9: ", "Host(`a`\n        ^"},
+	for rule, want := range map[string]string{
+		"Host(`é`) && Hots(`b`)":                   "rule, column 14: ",
+		"Host(`a`) &&\n\tHots(`b`) &&\n Path(`/`)": "rule, line 2, column 2: ",
+		long + "Hots(`b`) || " + long:              "rule, column 261: ",
+		"Host(`a`":                                 "rule, column 9: ",
 	} {
-		_, err := Parse(c.rule)
-		if err == nil || !strings.HasPrefix(err.Error(), c.err) || Caret(fmt.Errorf("router r: %w", err)) != c.caret {
-			t.Errorf("%s: %v\n%s\nwant %s\n%s", c.rule, err, Caret(err), c.err, c.caret)
+		if _, err := Parse(rule); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", rule, err, want)
 		}
-	}
-	if got := Caret(fmt.Errorf("no rule")); got != "" {
-		t.Errorf("%q", got)
 	}
 }
 
