@@ -45,8 +45,8 @@ func unreserved(c byte) bool {
 
 func isLower(c byte) bool { return 'a' <= c && c <= 'f' }
 
-// unescape reads the escape at the start of s.
-func unescape[T string | []byte](s T) (byte, bool) {
+// Unescape reads the percent escape at the start of s.
+func Unescape[T string | []byte](s T) (byte, bool) {
 	if len(s) < 3 {
 		return 0, false
 	}

@@ -34,7 +34,7 @@ func (allow Encoded) Check(path []byte) error {
 		if i < 0 || len(path) < i+3 {
 			return nil
 		}
-		c, _ := unescape(path[i:])
+		c, _ := Unescape(path[i:])
 		if err := allow.check(c); err != nil {
 			return err
 		}

@@ -61,7 +61,7 @@ func Normalize(dst, raw []byte, mode Mode) ([]byte, error) {
 		c := raw[i]
 		switch classes[c] {
 		case escape:
-			v, ok := unescape(raw[i:])
+			v, ok := Unescape(raw[i:])
 			if !ok {
 				return nil, ErrEscape
 			}
@@ -102,7 +102,7 @@ func normal(path []byte, mode Mode) bool {
 				return false
 			}
 		case escape:
-			v, ok := unescape(path[i:])
+			v, ok := Unescape(path[i:])
 			if !ok || unreserved(v) || isLower(path[i+1]) || isLower(path[i+2]) {
 				return false
 			}

@@ -14,6 +14,7 @@ import (
 	"github.com/pergola-mesh/pergola/internal/sweep"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
 	"github.com/pergola-mesh/pergola/proxy/h3/frame"
+	"github.com/pergola-mesh/pergola/proxy/listen"
 )
 
 // conn is a client's connection.
@@ -53,9 +54,9 @@ func newConn(s *Server, q *quic.Conn, peer netip.AddrPort, session any) *conn {
 // describe makes what exchanges are told of the connection. Those that are under way keep what they know.
 func (c *conn) describe(addr net.Addr, shard uint32) {
 	state := c.quic.ConnectionState().TLS
-	peer := addrPort(addr)
+	peer := listen.AddrPort(addr)
 	c.addr = addr
-	c.info = &exchange.Conn{EntryPoint: c.srv.EntryPoint, Peer: peer, Local: addrPort(c.quic.LocalAddr()),
+	c.info = &exchange.Conn{EntryPoint: c.srv.EntryPoint, Peer: peer, Local: listen.AddrPort(c.quic.LocalAddr()),
 		PeerText: peer.Addr().String(), TLS: &state, Session: c.session, Shard: shard}
 }
 

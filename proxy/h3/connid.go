@@ -2,8 +2,6 @@ package h3
 
 import (
 	"crypto/rand"
-	"net"
-	"net/netip"
 
 	"github.com/quic-go/quic-go"
 )
@@ -24,12 +22,3 @@ func (g connectionIDs) GenerateConnectionID() (quic.ConnectionID, error) {
 
 // ConnectionIDLen is quic.ConnectionIDGenerator.
 func (connectionIDs) ConnectionIDLen() int { return ConnectionIDBytes }
-
-func addrPort(a net.Addr) netip.AddrPort {
-	u, ok := a.(*net.UDPAddr)
-	if !ok {
-		return netip.AddrPort{}
-	}
-	ap := u.AddrPort()
-	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
-}

@@ -147,7 +147,7 @@ func (h *handshake) end() {
 func (s *Server) accept(q *quic.Conn) {
 	h := q.Context().Value(handshakeKey{}).(*handshake)
 	h.end()
-	peer := addrPort(q.RemoteAddr())
+	peer := listen.AddrPort(q.RemoteAddr())
 	if s.Gate != nil {
 		if rule := s.Gate.Admit(peer.Addr()); rule != "" {
 			go q.CloseWithError(codeExcessiveLoad, "")

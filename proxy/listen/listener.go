@@ -125,7 +125,7 @@ func (l *Listener) Wait() { l.wg.Wait() }
 
 // AddrPort is a's address as a value, without IPv4-in-IPv6; zero when a has none.
 func AddrPort(a net.Addr) netip.AddrPort {
-	t, ok := a.(*net.TCPAddr)
+	t, ok := a.(interface{ AddrPort() netip.AddrPort }) // of TCP or UDP
 	if !ok {
 		return netip.AddrPort{}
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/pergola-mesh/pergola/internal/sweep"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
+	"github.com/pergola-mesh/pergola/proxy/listen"
 )
 
 // Datagrams relays the datagrams of an entry point for UDP. What comes from one client address and port is
@@ -61,7 +62,7 @@ func (d *Datagrams) Serve(socket *net.UDPConn) {
 		socket.SetReadDeadline(past)
 	}
 	d.mu.Unlock()
-	local := addrPort(socket.LocalAddr())
+	local := listen.AddrPort(socket.LocalAddr())
 	buf := new(datagram)
 	for {
 		n, client, err := socket.ReadFromUDPAddrPort(buf[:])
@@ -135,15 +136,6 @@ func perClient(a netip.Addr) netip.Addr {
 	return a
 }
 
-func addrPort(a net.Addr) netip.AddrPort {
-	u, ok := a.(*net.UDPAddr)
-	if !ok {
-		return netip.AddrPort{}
-	}
-	ap := u.AddrPort()
-	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
-}
-
 // StopAccepting has Serve return: no datagram is read any more. Answers of servers still go to clients.
 func (d *Datagrams) StopAccepting() {
 	d.draining.Store(true)
@@ -164,7 +156,7 @@ func (d *Datagrams) Active() int {
 // Drain lets the answers come that are on their way: it returns when no session is left, or ctx ends.
 func (d *Datagrams) Drain(ctx context.Context) error {
 	d.StopAccepting()
-	return await(ctx, func() bool { return d.Active() == 0 })
+	return listen.Await(ctx, func() bool { return d.Active() == 0 })
 }
 
 // Kill ends all sessions, and waits until they have ended.
@@ -172,20 +164,5 @@ func (d *Datagrams) Kill(ctx context.Context) error {
 	d.StopAccepting()
 	d.killed.Store(true)
 	d.sweeper.Each(func(e sweep.Entry) { e.(*session).cut() })
-	return await(ctx, func() bool { return d.Active() == 0 })
-}
-
-// await looks now and then whether something has come to its end: it is for the end of a process alone.
-func await(ctx context.Context, ended func() bool) error {
-	const pause = 10 * time.Millisecond
-	ticker := time.NewTicker(pause)
-	defer ticker.Stop()
-	for !ended() {
-		select {
-		case <-ticker.C:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	return nil
+	return listen.Await(ctx, func() bool { return d.Active() == 0 })
 }

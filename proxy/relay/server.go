@@ -63,13 +63,13 @@ func (s *Server) Active() int { return int(s.active.Load()) }
 
 // Drain returns when no stream is left, or ctx ends: what is said on a stream, and so when it may be
 // interrupted, is its two ends' business.
-func (s *Server) Drain(ctx context.Context) error { return await(ctx, s.ended) }
+func (s *Server) Drain(ctx context.Context) error { return listen.Await(ctx, s.ended) }
 
 // Kill resets all streams, and waits until they have ended.
 func (s *Server) Kill(ctx context.Context) error {
 	s.killed.Store(true)
 	s.streams.Each(func(e sweep.Entry) { e.(*stream).cut(exchange.Draining) })
-	return await(ctx, s.ended)
+	return listen.Await(ctx, s.ended)
 }
 
 func (s *Server) ended() bool { return s.active.Load() == 0 }

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"sync"
 
+	"github.com/pergola-mesh/pergola/internal/urlpath"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
 )
 
@@ -90,7 +91,7 @@ func (v *view) decodedPath() []byte {
 	b := append(v.buffer(), v.path[:i]...)
 	for ; i < len(v.path); i++ {
 		c := v.path[i]
-		if d, ok := unescape(v.path[i:]); c == '%' && ok && !reserved(d) {
+		if d, ok := urlpath.Unescape(v.path[i:]); c == '%' && ok && !reserved(d) {
 			c = d
 			i += 2
 		}
@@ -172,22 +173,12 @@ func (v *view) query(name string, yield func([]byte) bool) bool {
 
 // equalDecoded reports whether raw, decoded, is text.
 func equalDecoded(raw []byte, text string) bool {
-	for i := 0; i < len(raw); i++ {
-		c := raw[i]
-		switch c {
-		case '+':
-			c = ' '
-		case '%':
-			var ok bool
-			if c, ok = unescape(raw[i:]); !ok {
-				return false
-			}
-			i += 2
-		}
-		if text == "" || text[0] != c {
+	for len(raw) > 0 {
+		c, n := queryByte(raw)
+		if n == 0 || text == "" || text[0] != c {
 			return false
 		}
-		text = text[1:]
+		raw, text = raw[n:], text[1:]
 	}
 	return text == ""
 }
@@ -197,40 +188,26 @@ func (v *view) decodeQuery(raw []byte) ([]byte, bool) {
 		return raw, true
 	}
 	b := v.buffer()
-	for i := 0; i < len(raw); i++ {
-		c := raw[i]
-		switch c {
-		case '+':
-			c = ' '
-		case '%':
-			var ok bool
-			if c, ok = unescape(raw[i:]); !ok {
-				return nil, false
-			}
-			i += 2
+	for len(raw) > 0 {
+		c, n := queryByte(raw)
+		if n == 0 {
+			return nil, false
 		}
-		b = append(b, c)
+		b, raw = append(b, c), raw[n:]
 	}
 	return v.keep(b), true
 }
 
-// unescape reads the percent escape at the start of s.
-func unescape(s []byte) (byte, bool) {
-	if len(s) < 3 {
-		return 0, false
+// queryByte decodes what is at the start of raw, of n bytes; of none when it is a broken escape.
+func queryByte(raw []byte) (c byte, n int) {
+	switch raw[0] {
+	case '+':
+		return ' ', 1
+	case '%':
+		if c, ok := urlpath.Unescape(raw); ok {
+			return c, 3
+		}
+		return 0, 0
 	}
-	hi, lo := unhex(s[1]), unhex(s[2])
-	return hi<<4 | lo&0xf, hi|lo < 16
-}
-
-func unhex(c byte) byte {
-	switch {
-	case '0' <= c && c <= '9':
-		return c - '0'
-	case 'A' <= c && c <= 'F':
-		return c - 'A' + 10
-	case 'a' <= c && c <= 'f':
-		return c - 'a' + 10
-	}
-	return 0xff
+	return raw[0], 1
 }

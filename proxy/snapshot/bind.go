@@ -83,6 +83,14 @@ func (b *Builder) settle() {
 		at.judge(again)
 		at.judgeOpen(b.standard(), again)
 	}
+	b.rebuild(again)
+	for _, at := range b.bonds {
+		at.forge(b.standard())
+	}
+}
+
+// rebuild builds routers once more that have something else to say.
+func (b *Builder) rebuild(again map[*node]bool) {
 	for n := range again {
 		n.phase = stale
 	}
@@ -90,9 +98,6 @@ func (b *Builder) settle() {
 		was, _ := n.value.(*router)
 		b.build(n)
 		b.place(n, was)
-	}
-	for _, at := range b.bonds {
-		at.forge(b.standard())
 	}
 }
 

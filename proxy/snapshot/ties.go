@@ -70,14 +70,7 @@ func (b *Builder) settleTCP() {
 		}
 		*was = now
 	}
-	for n := range again {
-		n.phase = stale
-	}
-	for n := range again {
-		was, _ := n.value.(*router)
-		b.build(n)
-		b.place(n, was)
-	}
+	b.rebuild(again)
 }
 
 // torn notes what is said of a router at an entry point, and returns why nobody is served there.
