@@ -116,6 +116,15 @@ func TestLimits(t *testing.T) {
 		}
 		noFiles(t)
 	}
+	head := exchange.HandlerFunc(func(x *exchange.Exchange) error {
+		x.Respond(200, "", nil)
+		x.Response.Length = 5 // of what GET would get
+		return nil
+	})
+	x := exchangetest.Request("HEAD", "/")
+	if r := exchangetest.Do(build(t, config, head), x); r.Status != 200 || x.Response.Length != 5 {
+		t.Errorf("HEAD: %d, a length of %d", r.Status, x.Response.Length)
+	}
 	unread := exchangetest.Pieces("abcde")
 	if r := exchangetest.Do(build(t, config, &exchangetest.Backend{}), exchangetest.Request("PUT", "/", unread, announced)); r.Status != 413 || unread.Pulled > 0 {
 		t.Errorf("%d, %d pieces read of what was announced as too long", r.Status, unread.Pulled)
