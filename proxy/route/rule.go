@@ -129,7 +129,8 @@ func (r *Rule) Hosts() []string { return r.hosts }
 // OnlyHosts reports whether the rule asks for nothing but hosts, by name or by regular expression.
 func (r *Rule) OnlyHosts() bool { return !r.others }
 
-// TakesHost reports whether the rule, of TCP, takes a stream for a server name of which nothing else is known.
+// TakesHost reports whether the rule takes a stream for a server name of which nothing else is known, or, if it
+// asks for OnlyHosts, a request for that host.
 func (r *Rule) TakesHost(name string) bool {
 	v := view{stream: &Stream{ServerName: name}, fullHost: []byte(name)}
 	v.host = v.fullHost

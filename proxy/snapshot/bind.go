@@ -25,12 +25,15 @@ type bonds struct {
 	point string
 	edge  *identity.Edge
 	hosts map[string]claims
-	open  claims // of those that take any host
+	wide  map[string]bool // the wildcards among them
+	open  claims          // of those that take any host
 	// disputes are the hosts whose claims contradict each other, with what is said of them. No handshake
 	// is made for them.
 	disputes map[string]string
 	// apart are the routers that take any host, under another policy than any host is bound to.
 	apart map[*node]bool
+	// hiding are the routers that hide those of a host under another policy, with what is said of them.
+	hiding map[*node]string
 	// Of the update that is being applied: the hosts whose claims changed, and whether open did.
 	changed     map[string]bool
 	openChanged bool
@@ -40,7 +43,7 @@ type bonds struct {
 type claims map[*node]*identity.Policy
 
 func newBonds(point string) *bonds {
-	return &bonds{point: point, edge: &identity.Edge{}, hosts: map[string]claims{}, open: claims{}, disputes: map[string]string{},
+	return &bonds{point: point, edge: &identity.Edge{}, hosts: map[string]claims{}, wide: map[string]bool{}, open: claims{}, disputes: map[string]string{},
 		apart: map[*node]bool{}, changed: map[string]bool{}, openChanged: true}
 }
 
@@ -52,6 +55,7 @@ func (b *Builder) bind(n *node, was, now []binding) {
 			at.changed[host] = true
 			if delete(at.hosts[host], n); len(at.hosts[host]) == 0 {
 				delete(at.hosts, host)
+				delete(at.wide, host)
 			}
 		}
 		if o.open {
@@ -65,6 +69,9 @@ func (b *Builder) bind(n *node, was, now []binding) {
 			at.changed[host] = true
 			if at.hosts[host] == nil {
 				at.hosts[host] = claims{}
+				if strings.HasPrefix(host, "*") {
+					at.wide[host] = true
+				}
 			}
 			at.hosts[host][n] = o.policy
 		}
@@ -82,6 +89,7 @@ func (b *Builder) settle() {
 	for _, at := range b.bonds {
 		at.judge(again)
 		at.judgeOpen(b.standard(), again)
+		b.judgeOverlaps(at, again)
 	}
 	b.rebuild(again)
 	for _, at := range b.bonds {

@@ -187,6 +187,9 @@ func (b *Builder) secure(n *node, config *dynamic.Router, r *router, at int, p *
 		state.Add(fmt.Sprintf("tls.options %s: the rule is not for hosts by name, and other routers of entry point %s that are for any host have other options: "+
 			"requests are answered 421 unless they come over a connection for a host with these", policy.Name(), b.points[at].name), false)
 	}
+	if text := b.bonds[at].hiding[n]; text != "" {
+		state.Add(text, false)
+	}
 	r.bound = append(r.bound, bound)
 	b.want(n, asked, r)
 }
