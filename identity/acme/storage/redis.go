@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
 )
 
 // Redis keeps the data of resolvers in a Redis database that gateways share. The data of a resolver is a
@@ -32,6 +33,7 @@ func OpenRedis(where string) (*Redis, error) {
 	if err != nil {
 		return nil, errors.New("the storage is not a valid URL: it must be redis://[user:password@]host:port[/db]")
 	}
+	logging.Disable() // it would write to standard error, in a form of its own, what its errors say too
 	r := &Redis{prefix: defaultPrefix}
 	query := u.Query()
 	if query.Has("prefix") {

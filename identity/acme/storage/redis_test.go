@@ -4,6 +4,8 @@ package storage
 
 import (
 	"errors"
+	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -20,6 +22,22 @@ func open(t *testing.T, url string) *Redis {
 	}
 	t.Cleanup(func() { r.Close() })
 	return r
+}
+
+// A server that is away is told of by errors alone: what the client library itself prints is no line of our log.
+func TestRedisThatIsAwayIsQuiet(t *testing.T) {
+	const inside = "PERGOLA_TEST_REDIS"
+	if os.Getenv(inside) != "" {
+		if _, _, err := open(t, "redis://127.0.0.1:1").Load(t.Context(), "le", ""); err == nil {
+			t.Error("loaded from nowhere")
+		}
+		return
+	}
+	command := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$")
+	command.Env = append(os.Environ(), inside+"=1")
+	if out, err := command.CombinedOutput(); err != nil || strings.Contains(string(out), "redis:") {
+		t.Errorf("%v, it printed:\n%s", err, out)
+	}
 }
 
 func TestRedisLeasesExclude(t *testing.T) {
