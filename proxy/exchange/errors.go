@@ -88,8 +88,14 @@ func (k Kind) Status() int { return kinds[k].status }
 // Reset is the HTTP/2 error code for a stream cut short for this reason. RFC 9113 §7.
 func (k Kind) Reset() uint32 { return kinds[k].reset }
 
-// With adds a cause to a kind. The cause goes to the log, never to the client.
-func (k Kind) With(cause error) error { return &Error{Kind: k, Cause: cause} }
+// With adds a cause to a kind; one that is of the kind already stays as it is. The cause goes to the log,
+// never to the client.
+func (k Kind) With(cause error) error {
+	if e, ok := cause.(*Error); ok && e.Kind == k {
+		return e
+	}
+	return &Error{Kind: k, Cause: cause}
+}
 
 // Withf is With of a formatted cause.
 func (k Kind) Withf(format string, args ...any) error { return k.With(fmt.Errorf(format, args...)) }

@@ -128,6 +128,12 @@ func TestRescue(t *testing.T) {
 	if !whole || string(b) != "Service Unavailable\n" {
 		t.Errorf("%q", b)
 	}
+	if err := NoEndpoint.With(NoEndpoint.Withf("down")); err.Error() != "no_endpoint: down" {
+		t.Errorf("a kind is told twice: %v", err)
+	}
+	if err := DialFailed.With(NoEndpoint.Withf("down")); KindOf(err) != DialFailed {
+		t.Errorf("the outer kind is lost: %v", err)
+	}
 	for k := Internal; k <= Draining; k++ {
 		if k.Error() == "" || k.Status() < 400 {
 			t.Errorf("kind %d is not mapped", k)
