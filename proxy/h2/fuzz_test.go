@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"runtime"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -63,6 +64,9 @@ func FuzzServer(f *testing.F) {
 		go io.Copy(io.Discard, near)
 		near.SetWriteDeadline(time.Now().Add(patience))
 		near.Write(append(frame.AppendSettings([]byte(frame.Preface)), in...))
+		for range 100 { // or most requests are over before their handler is called
+			runtime.Gosched()
+		}
 		near.Close()
 		select {
 		case <-done:
