@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/pergola-mesh/pergola/config/dynamic"
+	"github.com/pergola-mesh/pergola/internal/nettest"
 )
 
 func certificate(t testing.TB, pair tls.Certificate) *Certificate {
@@ -36,7 +37,7 @@ type outcome struct {
 // shake makes a handshake, and has a byte cross so that tickets arrive.
 func shake(t testing.TB, server, client *tls.Config) outcome {
 	t.Helper()
-	near, far := loopback(t) // a pipe has no buffer, and both sides may write at once
+	near, far := nettest.Pair(t) // a pipe has no buffer, and both sides may write at once
 	return shakeOver(t, near, far, server, client)
 }
 
@@ -65,23 +66,6 @@ func shakeOver(t testing.TB, near, far net.Conn, server, client *tls.Config) out
 	near.Close()
 	<-served
 	return o
-}
-
-// loopback is a TCP connection.
-func loopback(t testing.TB) (near, far net.Conn) {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	if near, err = net.Dial("tcp", ln.Addr().String()); err != nil {
-		t.Fatal(err)
-	}
-	if far, err = ln.Accept(); err != nil {
-		t.Fatal(err)
-	}
-	return near, far
 }
 
 // at is the configuration of handshakes at an edge.

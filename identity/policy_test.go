@@ -14,6 +14,7 @@ import (
 
 	"github.com/pergola-mesh/pergola/config/dynamic"
 	"github.com/pergola-mesh/pergola/internal/certtest"
+	"github.com/pergola-mesh/pergola/internal/nettest"
 )
 
 // cache is a client's memory of sessions that takes any host for any other, as an attacker's would.
@@ -216,7 +217,7 @@ func TestFragmentedHello(t *testing.T) {
 	edge := bound(policy(t, s, "open", dynamic.TLSOptions{}), map[string]*Policy{"m.example": policy(t, s, "mutual", mutual(""), ca.PEM())})
 	for _, size := range []int{30, 100, 300} {
 		for _, name := range []string{"m.example", "a.example"} {
-			near, far := loopback(t)
+			near, far := nettest.Pair(t)
 			o := shakeOver(t, &fragmenting{Conn: near, size: size}, far, at(s, edge), &tls.Config{ServerName: name, InsecureSkipVerify: true})
 			if got := o.session.Policy(); got == nil || (got.Name() == "mutual") != (name == "m.example") {
 				t.Errorf("pieces of %d: %s came under %v: %v", size, name, got, o.serverErr)

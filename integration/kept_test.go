@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/pergola-mesh/pergola/integration/harness"
+	"github.com/pergola-mesh/pergola/internal/nettest"
 )
 
 // everyObject has an object of every kind of TCP, UDP and TLS, on entry points of its own. What is guarded is
@@ -74,7 +75,7 @@ func TestEveryObjectKeepsItsLastGoodVersion(t *testing.T) {
 	authority := harness.NewAuthority(t)
 	open, guarded, dns := harness.FreeAddress(t), harness.FreeAddress(t), harness.FreeAddress(t)
 	g := harness.Prepare(t, everyObject, harness.Vars{"OPEN": open, "GUARDED": guarded, "DNS": dns,
-		"TCP": backendTCP(t, func(c net.Conn) { io.Copy(c, c) }), "UDP": backendUDP(t)})
+		"TCP": nettest.Serve(t, func(c net.Conn) { io.Copy(c, c) }), "UDP": backendUDP(t)})
 	client := writePair(t, g, authority, "site", "site.example", "mutual.example")
 	writePair(t, g, authority, "other", "other.example")
 	g.Write("ca.pem", authority.PEM)

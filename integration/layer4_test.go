@@ -17,31 +17,8 @@ import (
 	"time"
 
 	"github.com/pergola-mesh/pergola/integration/harness"
+	"github.com/pergola-mesh/pergola/internal/nettest"
 )
-
-// backendTCP serves each connection with f, at a free address.
-func backendTCP(t *testing.T, f func(c net.Conn)) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { ln.Close() })
-	go func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer c.Close()
-				c.SetDeadline(time.Now().Add(harness.Patience))
-				f(c)
-			}()
-		}
-	}()
-	return ln.Addr().String()
-}
 
 // backendUDP answers every datagram with itself.
 func backendUDP(t *testing.T) string {
@@ -74,15 +51,15 @@ func startLayer4(t *testing.T) (g *harness.Gateway, mysql, dns string) {
 	replacer := strings.NewReplacer(
 		"127.0.0.1:8443", "$WEB", "127.0.0.1:3306\n", mysql+"\n", "127.0.0.1:5353/udp", dns+"/udp",
 		"docs/examples/layer4/routes.yaml", "$DIR/routes.yaml", "entryPoints:\n  web:", "entryPoints:\n  traefik:\n    address: $ADMIN\n  web:",
-		"127.0.0.1:8200", backendTCP(t, func(c net.Conn) {
+		"127.0.0.1:8200", nettest.Serve(t, func(c net.Conn) {
 			s := tls.Server(c, &tls.Config{Certificates: []tls.Certificate{pair}})
 			io.WriteString(s, "vault\n")
 			io.Copy(io.Discard, s)
 			s.Close()
 		}),
-		"127.0.0.1:5432", backendTCP(t, echo),
-		"127.0.0.1:33061", backendTCP(t, func(c net.Conn) { io.WriteString(c, "mysql a\n"); io.Copy(c, c) }),
-		"127.0.0.1:33062", backendTCP(t, func(c net.Conn) { io.WriteString(c, "mysql b\n"); io.Copy(c, c) }),
+		"127.0.0.1:5432", nettest.Serve(t, echo),
+		"127.0.0.1:33061", nettest.Serve(t, func(c net.Conn) { io.WriteString(c, "mysql a\n"); io.Copy(c, c) }),
+		"127.0.0.1:33062", nettest.Serve(t, func(c net.Conn) { io.WriteString(c, "mysql b\n"); io.Copy(c, c) }),
 		"127.0.0.1:53530", backendUDP(t),
 	)
 	archive := ""

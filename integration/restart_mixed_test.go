@@ -18,6 +18,7 @@ import (
 	"github.com/quic-go/quic-go/http3"
 
 	"github.com/pergola-mesh/pergola/integration/harness"
+	"github.com/pergola-mesh/pergola/internal/nettest"
 	"github.com/pergola-mesh/pergola/internal/whoami"
 )
 
@@ -50,7 +51,7 @@ func prepareMixed(t *testing.T, grace string) *mixed {
 	}
 	passed := m.authority.Issue("passed.test").Certificate
 	g := harness.Prepare(t, everyProtocol, harness.Vars{"GRACE": grace, "TCP": m.tcp, "UDP": m.udp, "BACKEND": harness.Serve(t, mirroring()),
-		"ECHO": backendTCP(t, echo), "DATAGRAMS": backendUDP(t), "PASSED": backendTCP(t, func(c net.Conn) {
+		"ECHO": nettest.Serve(t, echo), "DATAGRAMS": backendUDP(t), "PASSED": nettest.Serve(t, func(c net.Conn) {
 			s := tls.Server(c, &tls.Config{Certificates: []tls.Certificate{passed}})
 			io.Copy(s, s)
 			s.Close()

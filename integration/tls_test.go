@@ -3,7 +3,6 @@
 package integration
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"io"
@@ -19,6 +18,7 @@ import (
 	"time"
 
 	"github.com/pergola-mesh/pergola/integration/harness"
+	"github.com/pergola-mesh/pergola/internal/waittest"
 )
 
 // overTLS has a.test for everybody, and mtls.test for those who have a certificate of the authority's.
@@ -178,7 +178,7 @@ func TestKeyUpdates(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var out lockedBuffer
+	var out waittest.Buffer
 	command.Stdout, command.Stderr = &out, &out
 	if err := command.Start(); err != nil {
 		t.Fatal(err)
@@ -193,23 +193,6 @@ func TestKeyUpdates(t *testing.T) {
 		io.WriteString(in, []string{"K\n", "k\n"}[n%2])
 		harness.Eventually(t, "new keys", func() bool { return strings.Count(out.String(), "KEYUPDATE") == n+1 })
 	}
-}
-
-type lockedBuffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
 }
 
 // TestCertificateChangesUnderLoad replaces the certificate's files again and again, while clients make new

@@ -25,6 +25,7 @@ import (
 	"github.com/pergola-mesh/pergola/identity"
 	"github.com/pergola-mesh/pergola/identity/acme/storage"
 	"github.com/pergola-mesh/pergola/integration/harness"
+	"github.com/pergola-mesh/pergola/internal/waittest"
 )
 
 // edge is what an authority sees of a gateway: ports 80 and 443.
@@ -104,33 +105,16 @@ func (e *edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // run is a Service at work, and what came of it.
 type run struct {
 	*Service
-	log *lockedBuffer
+	log *waittest.Buffer
 
 	mu     sync.Mutex
 	served map[string][]*identity.Certificate
 	orders []error
 }
 
-type lockedBuffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
-}
-
 func start(t *testing.T, e *edge, config *static.ACME, wants ...[]string) *run {
 	t.Helper()
-	r := &run{log: &lockedBuffer{}, served: map[string][]*identity.Certificate{}}
+	r := &run{log: &waittest.Buffer{}, served: map[string][]*identity.Certificate{}}
 	var err error
 	r.Service, err = New(Options{
 		Resolvers: map[string]*static.CertificateResolver{"ca": {ACME: config}},

@@ -1,14 +1,12 @@
 package spiffe
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"log/slog"
 	"net"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -17,30 +15,13 @@ import (
 	"github.com/spiffe/go-spiffe/v2/spiffeid"
 
 	"github.com/pergola-mesh/pergola/identity/spiffe/spiffetest"
+	"github.com/pergola-mesh/pergola/internal/waittest"
 )
 
-// log is what was logged.
-type log struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *log) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *log) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
-
 // run runs a source for an agent until the test ends.
-func run(t *testing.T, agent *spiffetest.Agent) (*Source, *log) {
+func run(t *testing.T, agent *spiffetest.Agent) (*Source, *waittest.Buffer) {
 	t.Helper()
-	l := &log{}
+	l := &waittest.Buffer{}
 	s := New(Options{Network: "unix", Address: agent.Path, Logger: slog.New(slog.NewTextHandler(l, nil))})
 	s.longest = firstPause
 	ctx, stop := context.WithCancel(t.Context())
@@ -54,20 +35,6 @@ func run(t *testing.T, agent *spiffetest.Agent) (*Source, *log) {
 		<-done
 	})
 	return s, l
-}
-
-// until waits until something holds.
-func until(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.After(20 * time.Second); !holds(); {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatalf("no %s", what)
-		}
-	}
 }
 
 // has reports whether a source has the identity of a certificate.
@@ -85,7 +52,7 @@ func TestAgentComesLate(t *testing.T) {
 	s, l := run(t, agent)
 	complains := func(why string) {
 		t.Helper()
-		until(t, "complaint of "+why, func() bool {
+		waittest.Until(t, "complaint of "+why, func() bool {
 			_, err := s.GetX509SVID()
 			_, bundleErr := s.GetX509BundleForTrustDomain(exampleOrg)
 			return err != nil && bundleErr != nil && bundleErr.Error() == err.Error() && strings.Contains(err.Error(), why) &&
@@ -101,7 +68,7 @@ func TestAgentComesLate(t *testing.T) {
 	default:
 	}
 	calls := agent.Calls()
-	until(t, "second call", func() bool { return agent.Calls() > calls })
+	waittest.Until(t, "second call", func() bool { return agent.Calls() > calls })
 	id := domain.Issue(t, "/gateway")
 	agent.Give(id, domain)
 	<-s.Ready()
@@ -136,7 +103,7 @@ func TestRotation(t *testing.T) {
 
 	partner := spiffetest.NewDomain(t, "partner.org")
 	agent.Give(id, domain, partner)
-	until(t, "bundle of the partner", func() bool {
+	waittest.Until(t, "bundle of the partner", func() bool {
 		_, err := s.GetX509BundleForTrustDomain(spiffeid.RequireTrustDomainFromString("partner.org"))
 		return err == nil
 	})
@@ -172,10 +139,10 @@ func TestAgentRestarts(t *testing.T) {
 	<-s.Ready()
 	<-s.Changed()
 	agent.Stop()
-	until(t, "complaint", func() bool { return strings.Contains(l.String(), "used until it ends") })
+	waittest.Until(t, "complaint", func() bool { return strings.Contains(l.String(), "used until it ends") })
 	agent.Answer(nil) // it is taken back // as agents do that have not heard from their server yet
 	agent.Start()
-	until(t, "denial", func() bool { return strings.Contains(l.String(), "no identity issued") })
+	waittest.Until(t, "denial", func() bool { return strings.Contains(l.String(), "no identity issued") })
 	if !has(s, id.Certificates[0]) || s.Epoch() != 1 {
 		t.Errorf("the identity was given up with the agent, or epoch %d", s.Epoch())
 	}
@@ -232,12 +199,12 @@ func TestIdentityEnds(t *testing.T) {
 	agent.Give(domain.Issue(t, "/gateway", func(c *x509.Certificate) { c.NotAfter = end }), domain)
 	s, l := run(t, agent)
 	<-s.Ready()
-	until(t, "end", func() bool {
+	waittest.Until(t, "end", func() bool {
 		_, err := s.GetX509SVID()
 		_, bundleErr := s.GetX509BundleForTrustDomain(exampleOrg)
 		return err != nil && bundleErr != nil && strings.Contains(err.Error(), "spiffe://example.org/gateway has ended") && strings.Contains(err.Error(), remedy)
 	})
-	until(t, "word of it", func() bool { return strings.Contains(l.String(), "The SPIFFE identity has ended") })
+	waittest.Until(t, "word of it", func() bool { return strings.Contains(l.String(), "The SPIFFE identity has ended") })
 	if c := s.Certificate(); c == nil || !c.NotAfter.Equal(end) {
 		t.Errorf("the certificate that has ended is shown as %v", c)
 	}
@@ -246,9 +213,9 @@ func TestIdentityEnds(t *testing.T) {
 	}
 	next := domain.Issue(t, "/gateway")
 	agent.Give(next, domain)
-	until(t, "another", func() bool { return s.Certificate().Equal(next.Certificates[0]) })
+	waittest.Until(t, "another", func() bool { return s.Certificate().Equal(next.Certificates[0]) })
 	agent.Answer(nil) // it is taken back
-	until(t, "none", func() bool { return s.Certificate() == nil })
+	waittest.Until(t, "none", func() bool { return s.Certificate() == nil })
 }
 
 // Answers that make no sense are not used, and do not end what came before.
@@ -281,14 +248,14 @@ func TestBadAnswers(t *testing.T) {
 		"bad trust domains": {&workload.X509SVIDResponse{FederatedBundles: map[string][]byte{"spiffe://?": root}}, "trust domain"},
 	} {
 		agent.Answer(tt.answer)
-		until(t, what, func() bool { return strings.Contains(l.String(), tt.says) })
+		waittest.Until(t, what, func() bool { return strings.Contains(l.String(), tt.says) })
 		if !has(s, id.Certificates[0]) {
 			t.Fatalf("%s has ended what came before", what)
 		}
 	}
 	next := domain.Issue(t, "/gateway")
 	agent.Give(next, domain)
-	until(t, "recovery", func() bool { return has(s, next.Certificates[0]) })
+	waittest.Until(t, "recovery", func() bool { return has(s, next.Certificates[0]) })
 }
 
 func one(id string, chain, key, bundle []byte) *workload.X509SVIDResponse {
@@ -314,7 +281,7 @@ func TestNoWorkloadAPI(t *testing.T) {
 		}
 	}()
 	s, _ := run(t, agent)
-	until(t, "complaint", func() bool {
+	waittest.Until(t, "complaint", func() bool {
 		_, err := s.GetX509SVID()
 		return err != nil && !strings.Contains(err.Error(), "not been asked")
 	})

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+
+	"github.com/pergola-mesh/pergola/internal/waittest"
 )
 
 // Process runs a program until the test ends, and returns once it listens on the address, or Unix socket. What it said is
@@ -21,7 +23,7 @@ func Process(t testing.TB, address string, environ []string, program string, arg
 // ProcessAs is Process as another user; nil for one's own.
 func ProcessAs(t testing.TB, user *syscall.Credential, address string, environ []string, program string, arguments ...string) {
 	t.Helper()
-	log := new(buffer)
+	log := new(waittest.Buffer)
 	command := exec.Command(program, arguments...)
 	command.Env = append(os.Environ(), environ...)
 	if user == nil {

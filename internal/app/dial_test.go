@@ -9,9 +9,9 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/pergola-mesh/pergola/internal/certtest"
+	"github.com/pergola-mesh/pergola/internal/nettest"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
 	"github.com/pergola-mesh/pergola/proxy/exchange/exchangetest"
 	"github.com/pergola-mesh/pergola/proxy/upstream"
@@ -23,30 +23,6 @@ func selfSigned(t *testing.T, name string) (tls.Certificate, string) {
 	c := certtest.SelfSigned([]string{name, "127.0.0.1"})
 	chain, _ := certtest.PEM(c)
 	return c, string(chain)
-}
-
-// server accepts connections and gives each to serve.
-func server(t *testing.T, serve func(c net.Conn)) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { ln.Close() })
-	go func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			c.SetDeadline(time.Now().Add(20 * time.Second))
-			go func() {
-				defer c.Close()
-				serve(c)
-			}()
-		}
-	}()
-	return ln.Addr().String()
 }
 
 // whole asks url through a pool and returns the body, read to its end.
@@ -75,7 +51,7 @@ func whole(t *testing.T, h exchange.Handler) (string, error) {
 func TestServersOverTLS(t *testing.T) {
 	certificate, ca := selfSigned(t, "backend.test")
 	var handshakes atomic.Int64
-	address := server(t, func(c net.Conn) {
+	address := nettest.Serve(t, func(c net.Conn) {
 		handshakes.Add(1)
 		s := tls.Server(c, &tls.Config{Certificates: []tls.Certificate{certificate}, NextProtos: []string{"http/1.1"}})
 		defer s.Close()
@@ -131,7 +107,7 @@ func TestHandshakesThatFail(t *testing.T) {
 		"no verification": {good, upstream.TLS{InsecureSkipVerify: true, PeerURIs: []string{"spiffe://x/y"}}, "spiffe://x/y"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h, closer := pools{}.Pool(upstream.PoolKey{URL: "https://" + server(t, tt.serve), Transport: &upstream.Transport{TLS: tt.tls}})
+			h, closer := pools{}.Pool(upstream.PoolKey{URL: "https://" + nettest.Serve(t, tt.serve), Transport: &upstream.Transport{TLS: tt.tls}})
 			defer closer.Close()
 			body, err := whole(t, h)
 			want := exchange.UpstreamTLS

@@ -24,6 +24,7 @@ import (
 	"github.com/pergola-mesh/pergola/config/load"
 	"github.com/pergola-mesh/pergola/config/static"
 	"github.com/pergola-mesh/pergola/identity/spiffe/spiffetest"
+	"github.com/pergola-mesh/pergola/internal/waittest"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
 	"github.com/pergola-mesh/pergola/proxy/exchange/exchangetest"
 	"github.com/pergola-mesh/pergola/proxy/snapshot"
@@ -216,19 +217,6 @@ func get(k *core, path string) (string, error) {
 	return askServer(k.live.Handler("web"), exchangetest.Request("GET", path))
 }
 
-func until(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.After(20 * time.Second); !holds(); {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatalf("not within 20 s: %s", what)
-		}
-	}
-}
-
 // A new identity is shown on new connections, and those before it take nothing new, but what is under way
 // on them ends in peace. Servers of an authority that is gone are refused, also those that are connected to.
 func TestIdentityRotates(t *testing.T) {
@@ -250,7 +238,7 @@ http:
 				body, err := get(k, "/")
 				return err == nil && strings.HasSuffix(body, " spiffe://example.org/gateway "+id.Certificates[0].SerialNumber.String())
 			}
-			until(t, "the first identity is shown, on a connection that is kept", func() bool {
+			waittest.Until(t, "the first identity is shown, on a connection that is kept", func() bool {
 				shown := asks(first)
 				made := s.made.Load()
 				return shown && asks(first) && s.made.Load() == made
@@ -264,7 +252,7 @@ http:
 			defer slow.Response.Close()
 			second := before.Issue(t, "/gateway")
 			agent.Give(second, before)
-			until(t, "the second identity is shown", func() bool { return asks(second) })
+			waittest.Until(t, "the second identity is shown", func() bool { return asks(second) })
 			if asks(first) {
 				t.Error("a connection of the first identity is still used")
 			}
@@ -274,16 +262,16 @@ http:
 				t.Errorf("what was under way: %v %q", err, body)
 			}
 			slow.Response.Close()
-			until(t, "only that of the second identity is left", func() bool { return s.made.Load()-s.closed.Load() == 1 })
+			waittest.Until(t, "only that of the second identity is left", func() bool { return s.made.Load()-s.closed.Load() == 1 })
 
 			third := after.Issue(t, "/gateway")
 			agent.Give(third, after)
-			until(t, "the server's authority is trusted no more", func() bool {
+			waittest.Until(t, "the server's authority is trusted no more", func() bool {
 				_, err := get(k, "/")
 				return exchange.KindOf(err) == exchange.UpstreamTLS && strings.Contains(err.Error(), "unknown authority")
 			})
 			s.id.Store(after.Issue(t, "/api"))
-			until(t, "the server has a new identity too", func() bool { return asks(third) })
+			waittest.Until(t, "the server has a new identity too", func() bool { return asks(third) })
 		})
 	}
 }
@@ -314,18 +302,18 @@ http:
 			return errors.Is(err, kind)
 		}
 	}
-	until(t, "the agent is missed", fails("/plain", exchange.UpstreamTLS, "no SPIFFE identity from "+agent.URL(), "no such file", "see that the SPIFFE agent runs"))
-	until(t, "the check fails", fails("/checked", exchange.NoEndpoint))
+	waittest.Until(t, "the agent is missed", fails("/plain", exchange.UpstreamTLS, "no SPIFFE identity from "+agent.URL(), "no such file", "see that the SPIFFE agent runs"))
+	waittest.Until(t, "the check fails", fails("/checked", exchange.NoEndpoint))
 	agent.Start()
-	until(t, "the process is unknown to the agent", fails("/plain", exchange.UpstreamTLS, "no identity issued"))
+	waittest.Until(t, "the process is unknown to the agent", fails("/plain", exchange.UpstreamTLS, "no identity issued"))
 	agent.Give(domain.Issue(t, "/gateway"), domain)
 	for _, path := range []string{"/plain", "/checked"} {
-		until(t, path+" is answered", func() bool {
+		waittest.Until(t, path+" is answered", func() bool {
 			body, err := get(k, path)
 			return err == nil && strings.HasPrefix(body, "HTTP/2.0 spiffe://example.org/gateway ")
 		})
 	}
 	agent.Answer(nil)
-	until(t, "the identity is taken back", fails("/plain", exchange.UpstreamTLS, "no identity issued"))
-	until(t, "the check fails", fails("/checked", exchange.NoEndpoint))
+	waittest.Until(t, "the identity is taken back", fails("/plain", exchange.UpstreamTLS, "no identity issued"))
+	waittest.Until(t, "the check fails", fails("/checked", exchange.NoEndpoint))
 }

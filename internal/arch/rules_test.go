@@ -95,7 +95,7 @@ var rules = []rule{
 	{packages: "meshproxy/...", own: role, siblings: true, modules: everything,
 		why: "the two roles share the core and nothing else: the mesh proxy never imports the gateway"},
 
-	{packages: "integration/...", own: []string{"internal/whoami", "internal/certtest"}, siblings: true, modules: everything,
+	{packages: "integration/...", own: []string{"internal/whoami", "internal/certtest", "internal/nettest", "internal/waittest"}, siblings: true, modules: everything,
 		why: "black-box tests see the binary as a user does: they share no code with it, only what tests are made of"},
 }
 

@@ -354,18 +354,6 @@ func (r *rig) send(raw string) (string, error) {
 	return string(b), err
 }
 
-// eventually waits for a condition.
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
-	for !ok() {
-		if time.Now().After(deadline) {
-			t.Fatalf("never: %s", what)
-		}
-		time.Sleep(2 * time.Millisecond)
-	}
-}
-
 // readHead reads up to and with the empty line.
 func readHead(r *bufio.Reader) (string, error) {
 	var b bytes.Buffer

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pergola-mesh/pergola/internal/waittest"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
 	"github.com/pergola-mesh/pergola/proxy/listen"
 )
@@ -159,7 +160,7 @@ func TestRecordIsOfItsOwnRequest(t *testing.T) {
 	if _, err := io.ReadAll(c); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the connection ends", func() bool { return r.server.Active() == 0 })
+	waittest.Until(t, "the connection ends", func() bool { return r.server.Active() == 0 })
 	if got := strings.Join(hosts, " "); got != "first/firstfirst second/secondsecond" {
 		t.Errorf("observed %q", got)
 	}
@@ -190,7 +191,7 @@ func TestTunnelStartsWithWhatIsThere(t *testing.T) {
 		near.CloseWrite()
 		close(answered)
 		tcp := x.Response.Tunnel.(*upTunnel).call.u.conn
-		eventually(t, "late bytes arrive", func() bool { return tcp.PeerGone() || portable })
+		waittest.Until(t, "late bytes arrive", func() bool { return tcp.PeerGone() || portable })
 		return err
 	})
 	r.server.Handler = hold
@@ -200,7 +201,7 @@ func TestTunnelStartsWithWhatIsThere(t *testing.T) {
 	if out, err := io.ReadAll(br); err != nil || string(out) != "earlylate" {
 		t.Errorf("%v %q", err, out)
 	}
-	eventually(t, "the tunnel ends", func() bool { return r.server.Active() == 0 })
+	waittest.Until(t, "the tunnel ends", func() bool { return r.server.Active() == 0 })
 	if rec := r.records(); rec[0].RequestBytes != int64(len("aheadand more")) {
 		t.Errorf("%+v", rec)
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/pergola-mesh/pergola/internal/waittest"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
 )
 
@@ -195,8 +196,8 @@ func TestPanicsReleaseEverything(t *testing.T) {
 				c.CloseWrite()
 				io.ReadAll(c)
 			}
-			eventually(t, "the connections end", func() bool { return r.server.Active() == 0 })
-			eventually(t, "the upstream connections end", func() bool { return r.pool.conns.Load() == 0 })
+			waittest.Until(t, "the connections end", func() bool { return r.server.Active() == 0 })
+			waittest.Until(t, "the upstream connections end", func() bool { return r.pool.conns.Load() == 0 })
 		})
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"unsafe"
 
 	"github.com/pergola-mesh/pergola/internal/sweep"
+	"github.com/pergola-mesh/pergola/internal/waittest"
 )
 
 // Idle connections have no goroutine, and lose nothing by it: whenever the next request comes, also in
@@ -61,12 +62,12 @@ func TestIdleConnectionsPark(t *testing.T) {
 		})
 	}
 	paused.Wait()
-	eventually(t, "the goroutines end", func() bool {
+	waittest.Until(t, "the goroutines end", func() bool {
 		// The clients' own and the scripted server's are still there.
 		return runtime.NumGoroutine() < before+2*n+20 && parkedCount(r) == n
 	})
 	close(pause)
-	eventually(t, "all third requests are answered", func() bool { return len(r.records()) == 3*n })
+	waittest.Until(t, "all third requests are answered", func() bool { return len(r.records()) == 3*n })
 	close(again)
 	clients.Wait()
 }
@@ -93,7 +94,7 @@ func TestParkedConnectionsEnd(t *testing.T) {
 	readHead(br)
 	io.ReadFull(br, make([]byte, 2))
 	began := time.Now()
-	eventually(t, "parked", func() bool { return parkedCount(r) == 1 })
+	waittest.Until(t, "parked", func() bool { return parkedCount(r) == 1 })
 	if _, err := br.ReadByte(); err != io.EOF {
 		t.Errorf("ended with %v", err)
 	}
@@ -102,9 +103,9 @@ func TestParkedConnectionsEnd(t *testing.T) {
 	}
 	gone := r.dial()
 	io.WriteString(gone, "GET / HTTP/1.1\r\nHost: h\r\n\r\n")
-	eventually(t, "parked", func() bool { return parkedCount(r) == 1 })
+	waittest.Until(t, "parked", func() bool { return parkedCount(r) == 1 })
 	gone.Close()
-	eventually(t, "a parked connection that the client closes ends", func() bool { return r.server.Active() == 0 })
+	waittest.Until(t, "a parked connection that the client closes ends", func() bool { return r.server.Active() == 0 })
 }
 
 // While it is idle a connection is a conn1 and what that was given. Sizes of allocations go up in steps.

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pergola-mesh/pergola/internal/waittest"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
 	"github.com/pergola-mesh/pergola/proxy/exchange/exchangetest"
 )
@@ -414,7 +415,7 @@ func TestClientAbortCancelsUpstream(t *testing.T) {
 	if d := <-gone; d > time.Second {
 		t.Errorf("the server learnt it after %v", d)
 	}
-	eventually(t, "the exchange is recorded as aborted", func() bool {
+	waittest.Until(t, "the exchange is recorded as aborted", func() bool {
 		rec := r.records()
 		return len(rec) == 1 && rec[0].Kind == exchange.ClientAbort
 	})
@@ -453,7 +454,7 @@ func TestUpgradeTunnel(t *testing.T) {
 	if rest, err := io.ReadAll(br); err != nil || len(rest) > 0 {
 		t.Errorf("%v %q", err, rest)
 	}
-	eventually(t, "the tunnel ends", func() bool { return r.server.Active() == 0 })
+	waittest.Until(t, "the tunnel ends", func() bool { return r.server.Active() == 0 })
 	if rec := r.records(); len(rec) != 1 || rec[0].RequestBytes != 5+1<<20 || rec[0].ResponseBytes != 10+1<<20 {
 		t.Errorf("%+v", rec)
 	}
@@ -522,7 +523,7 @@ func TestATunnelBreaksAtBothEnds(t *testing.T) {
 			if err := <-ended; name != "the server" && !errors.Is(err, syscall.ECONNRESET) {
 				t.Errorf("the server sees %v", err)
 			}
-			eventually(t, "the tunnel ends", func() bool { return r.server.Active() == 0 })
+			waittest.Until(t, "the tunnel ends", func() bool { return r.server.Active() == 0 })
 			if rec := r.records(); len(rec) != 1 || !rec[0].Failed || rec[0].Kind != tt.kind {
 				t.Errorf("recorded as %+v", rec)
 			}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/pergola-mesh/pergola/internal/waittest"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
 )
 
@@ -50,7 +51,7 @@ func TestUpstreamBytes(t *testing.T) {
 				if _, err := r.send(c.method + " / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"); err != nil {
 					t.Fatal(err)
 				}
-				eventually(t, "the exchange is over", func() bool { return len(r.records()) == 1 })
+				waittest.Until(t, "the exchange is over", func() bool { return len(r.records()) == 1 })
 				if got := r.records()[0].UpstreamBytes; got != c.want {
 					t.Errorf("%d bytes, want %d", got, c.want)
 				}

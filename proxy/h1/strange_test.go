@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/pergola-mesh/pergola/internal/waittest"
 )
 
 // Where other protocols are spoken too, what is none of HTTP's gets no answer in it. Whatever has anything
@@ -43,7 +45,7 @@ func TestStrangers(t *testing.T) {
 			if (got == "") != (strange && shared) || got != "" && !strings.HasPrefix(got, "HTTP/1.1 400 ") && !strings.HasPrefix(got, "HTTP/1.1 505 ") {
 				t.Errorf("%q, shared %t: answered %q", text, shared, got)
 			}
-			eventually(t, "the connection ends", func() bool { return r.server.Active() == 0 })
+			waittest.Until(t, "the connection ends", func() bool { return r.server.Active() == 0 })
 			r.mu.Lock()
 			if len(r.refused) != 1 {
 				t.Errorf("%q: refused by %q", text, r.refused)

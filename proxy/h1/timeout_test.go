@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pergola-mesh/pergola/internal/waittest"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
 )
 
@@ -54,11 +55,11 @@ func TestTimeouts(t *testing.T) {
 				t.Errorf("after %v", d)
 			}
 			c.Close()
-			eventually(t, "the connection ends", func() bool { return r.server.Active() == 0 })
+			waittest.Until(t, "the connection ends", func() bool { return r.server.Active() == 0 })
 			if rec := r.records(); tt.kind != 0 && (len(rec) != 1 || rec[0].Kind != tt.kind) {
 				t.Errorf("recorded %+v", rec)
 			}
-			eventually(t, "the upstream connection ends", func() bool { return r.pool.conns.Load() == 0 })
+			waittest.Until(t, "the upstream connection ends", func() bool { return r.pool.conns.Load() == 0 })
 		})
 	}
 }
@@ -79,7 +80,7 @@ func TestWriteStall(t *testing.T) {
 	c := r.dial()
 	c.SetReadBuffer(4096)
 	io.WriteString(c, "GET / HTTP/1.1\r\nHost: h\r\n\r\n")
-	eventually(t, "the connection is cut", func() bool { return len(r.records()) == 1 && r.server.Active() == 0 })
+	waittest.Until(t, "the connection is cut", func() bool { return len(r.records()) == 1 && r.server.Active() == 0 })
 	if rec := r.records(); rec[0].Kind != exchange.ClientTimeout || !rec[0].Failed {
 		t.Errorf("%+v", rec)
 	}

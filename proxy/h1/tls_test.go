@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pergola-mesh/pergola/internal/waittest"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
 )
 
@@ -40,7 +41,7 @@ func TestTruncatedResponse(t *testing.T) {
 			if whole := err == nil && strings.HasSuffix(string(out), "0\r\n\r\n"); whole != tt.whole {
 				t.Errorf("%v %q", err, out)
 			}
-			eventually(t, "it is recorded", func() bool { return len(r.records()) == 1 })
+			waittest.Until(t, "it is recorded", func() bool { return len(r.records()) == 1 })
 			if rec := r.records()[0]; rec.Failed == tt.whole || !tt.whole && rec.Kind != exchange.UpstreamReset {
 				t.Errorf("%+v", rec)
 			}

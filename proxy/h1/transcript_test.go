@@ -17,6 +17,8 @@ import (
 	"testing"
 
 	"golang.org/x/tools/txtar"
+
+	"github.com/pergola-mesh/pergola/internal/waittest"
 )
 
 var update = flag.Bool("update", false, "rewrite the transcripts in testdata")
@@ -180,8 +182,8 @@ func play(t *testing.T, in, script string, bytewise bool) (upstream, answer, ref
 		out = append(out, "<reset>"...)
 	}
 	c.Close() // nobody has to linger
-	eventually(t, "the connection ends", func() bool { return r.server.Active() == 0 })
-	eventually(t, "the server has accepted all connections", func() bool { return int64(r.connections()) == r.dialled.Load() })
+	waittest.Until(t, "the connection ends", func() bool { return r.server.Active() == 0 })
+	waittest.Until(t, "the server has accepted all connections", func() bool { return int64(r.connections()) == r.dialled.Load() })
 	r.pool.Close()
 	r.servers.Wait()
 	return got.String(), string(out), strings.Join(r.rules(), "\n")

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/pergola-mesh/pergola/internal/waittest"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
 	"github.com/pergola-mesh/pergola/proxy/h2/frame"
 )
@@ -63,7 +64,7 @@ func TestServerStreamsResponses(t *testing.T) {
 	p.want(`DATA 1 "b"`)
 	close(body.parts)
 	p.want("HEADERS 1 x-sum=1 end")
-	await(t, "it is recorded", func() bool { return len(r.records()) == 1 })
+	waittest.Until(t, "it is recorded", func() bool { return len(r.records()) == 1 })
 	if got := r.records()[0]; got.ResponseBytes != 2 || got.Failed {
 		t.Errorf("%+v", got)
 	}
@@ -100,7 +101,7 @@ func TestServerSendsEndsTogether(t *testing.T) {
 		})
 		p := r.greet()
 		p.send(p.request(1, "GET", true)).want("HEADERS 1 :status=200", `DATA 1 "a"`, "HEADERS 1 x-sum=1 end")
-		await(t, "it is recorded", func() bool { return len(r.records()) == 1 })
+		waittest.Until(t, "it is recorded", func() bool { return len(r.records()) == 1 })
 		if together := body.wrote[0] == body.wrote[1]; together != ended {
 			t.Errorf("ended %v: before each part there had been %d writes", ended, body.wrote)
 		}
@@ -168,7 +169,7 @@ func TestServerCutsBrokenResponses(t *testing.T) {
 			})
 			p := r.greet()
 			p.send(p.request(1, "GET", true)).want(tt.want...)
-			await(t, "it is recorded", func() bool { return len(r.records()) == 1 })
+			waittest.Until(t, "it is recorded", func() bool { return len(r.records()) == 1 })
 			if got := r.records()[0]; got.Failed != (name != "exact") {
 				t.Errorf("%+v", got)
 			}
@@ -198,7 +199,7 @@ func TestServerReadsBodies(t *testing.T) {
 	// The client waits to be told to go on.
 	p.send(p.request(5, "POST", false, "expect=100-continue")).want("HEADERS 5 :status=100")
 	p.send(frame.AppendData(nil, 5, []byte("x"), true)).want("HEADERS 5 :status=200 content-length=5", `DATA 5 "x -1 " end`)
-	await(t, "all is recorded", func() bool { return len(r.records()) == 3 })
+	waittest.Until(t, "all is recorded", func() bool { return len(r.records()) == 3 })
 	if got := r.records()[0].RequestBytes; got != 3 {
 		t.Errorf("%d bytes", got)
 	}
@@ -361,7 +362,7 @@ func TestServerCancels(t *testing.T) {
 				p.send(p.request(1, "POST", phase != "request body"))
 				<-began
 				cancel(p)
-				await(t, "it is recorded", func() bool { return len(r.records()) == 1 })
+				waittest.Until(t, "it is recorded", func() bool { return len(r.records()) == 1 })
 				if got := r.records()[0]; !got.Failed || got.Kind != exchange.ClientAbort {
 					t.Errorf("%+v", got)
 				}
@@ -396,7 +397,7 @@ func TestServerHoldsSlots(t *testing.T) {
 	}
 	p.send(p.request(5, "HEAD", true)).want("RST_STREAM 5 REFUSED_STREAM")
 	close(release)
-	await(t, "the work ends", func() bool { return len(r.records()) == 2 })
+	waittest.Until(t, "the work ends", func() bool { return len(r.records()) == 2 })
 	p.send(p.request(7, "HEAD", true)).until("HEADERS 7 :status=200")
 }
 
@@ -453,7 +454,7 @@ func TestServerTunnels(t *testing.T) {
 	p.until("RST_STREAM 5 NO_ERROR")
 	connect(p, 7, "/").want("HEADERS 7 :status=200")
 	p.send(frame.AppendRSTStream(nil, 7, frame.Cancel))
-	await(t, "the tunnels end", func() bool { return len(r.records()) == 4 })
+	waittest.Until(t, "the tunnels end", func() bool { return len(r.records()) == 4 })
 }
 
 func TestServerConcurrently(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pergola-mesh/pergola/internal/waittest"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
 	"github.com/pergola-mesh/pergola/proxy/exchange/exchangetest"
 	"github.com/pergola-mesh/pergola/proxy/h2/frame"
@@ -286,7 +287,7 @@ func TestBadServers(t *testing.T) {
 			if kept := len(*p.conns.Load()) > 0; test.keeps && !kept {
 				t.Error("the connection is gone")
 			} else if !test.keeps {
-				await(t, "the connection goes", func() bool { return len(*p.conns.Load()) == 0 })
+				waittest.Until(t, "the connection goes", func() bool { return len(*p.conns.Load()) == 0 })
 			}
 			p.Close()
 		})

@@ -20,6 +20,7 @@ import (
 
 	"golang.org/x/net/http2"
 
+	"github.com/pergola-mesh/pergola/internal/waittest"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
 	"github.com/pergola-mesh/pergola/proxy/exchange/exchangetest"
 )
@@ -301,7 +302,7 @@ func TestPoolPushesBack(t *testing.T) {
 		t.Fatal(len(got), err)
 	}
 	u := (*p.conns.Load())[0]
-	await(t, "the window is used up", func() bool {
+	waittest.Until(t, "the window is used up", func() bool {
 		u.mu.Lock()
 		defer u.mu.Unlock()
 		return u.streams[1] != nil && u.streams[1].body.size == upStreamWindow
@@ -388,7 +389,7 @@ func TestPoolSpreads(t *testing.T) {
 				t.Error(err)
 			}
 		})
-		await(t, "the request is there", func() bool { return int(inside.Load()) == i+1 })
+		waittest.Until(t, "the request is there", func() bool { return int(inside.Load()) == i+1 })
 	}
 	if _, err := ask(p, exchangetest.Request("GET", "/")); exchange.KindOf(err) != exchange.Overloaded {
 		t.Error(err)

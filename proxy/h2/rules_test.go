@@ -8,6 +8,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/pergola-mesh/pergola/internal/waittest"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
 	"github.com/pergola-mesh/pergola/proxy/h2/frame"
 )
@@ -165,13 +166,13 @@ func TestServerRules(t *testing.T) {
 			})
 			p := r.greet()
 			p.send(tt.send(p)).want(tt.want...)
-			await(t, "the refusal is counted", func() bool { return slices.Contains(r.rules(), tt.rule) })
+			waittest.Until(t, "the refusal is counted", func() bool { return slices.Contains(r.rules(), tt.rule) })
 			if got := r.rules(); len(got) != 1 {
 				t.Errorf("refused by %q", got)
 			}
 			if tt.want[0][:3] == "RST" && tt.rule != "stream_closed" && tt.rule != "window_overflow" && tt.rule != "window_update_zero" {
 				p.conn.Close()
-				await(t, "the connection ends", func() bool { return r.server.Active() == 0 })
+				waittest.Until(t, "the connection ends", func() bool { return r.server.Active() == 0 })
 				if len(handled) > 0 {
 					t.Errorf("a handler took %q for whole", handled)
 				}

@@ -22,6 +22,7 @@ import (
 
 	"golang.org/x/net/http2"
 
+	"github.com/pergola-mesh/pergola/internal/waittest"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
 	"github.com/pergola-mesh/pergola/proxy/fields"
 	"github.com/pergola-mesh/pergola/proxy/listen"
@@ -158,7 +159,7 @@ func checkLeaks(t *testing.T) {
 	before, sockets := goroutines(), openSockets()
 	t.Cleanup(func() {
 		if !t.Failed() {
-			await(t, "goroutines and sockets end", func() bool {
+			waittest.Until(t, "goroutines and sockets end", func() bool {
 				return openSockets() <= sockets && goroutines() <= before
 			})
 		}
@@ -174,23 +175,6 @@ func goroutines() (n int) {
 		}
 	}
 	return n
-}
-
-// await waits until ready.
-func await(t *testing.T, what string, ready func() bool) {
-	t.Helper()
-	deadline := time.NewTimer(10 * time.Second)
-	defer deadline.Stop()
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	for !ready() {
-		select {
-		case <-tick.C:
-		case <-deadline.C:
-			stacks := make([]byte, 256<<10)
-			t.Fatalf("in vain: %s\n%s", what, stacks[:runtime.Stack(stacks, true)])
-		}
-	}
 }
 
 // openSockets counts the process's sockets; 0 where that cannot be told.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/pergola-mesh/pergola/internal/clock"
 	"github.com/pergola-mesh/pergola/internal/sweep"
+	"github.com/pergola-mesh/pergola/internal/waittest"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
 	"github.com/pergola-mesh/pergola/proxy/exchange/exchangetest"
 	"github.com/pergola-mesh/pergola/proxy/h2/frame"
@@ -96,7 +97,7 @@ func TestPoolCutsWhoDoesNotAcknowledge(t *testing.T) {
 			if code := <-said; code != frame.SettingsTimeout {
 				t.Errorf("the server is told %v", code)
 			}
-			await(t, "the connection goes", func() bool { return len(*p.conns.Load()) == 0 })
+			waittest.Until(t, "the connection goes", func() bool { return len(*p.conns.Load()) == 0 })
 		})
 	}
 }

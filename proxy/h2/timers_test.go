@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pergola-mesh/pergola/internal/waittest"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
 	"github.com/pergola-mesh/pergola/proxy/h2/frame"
 )
@@ -95,7 +96,7 @@ func TestServerCutsWhoDoesNotRead(t *testing.T) {
 	for id := uint32(1); id < 100; id += 2 {
 		p.send(p.request(id, "GET", true))
 	}
-	await(t, "it is cut", func() bool { return r.server.Active() == 0 })
+	waittest.Until(t, "it is cut", func() bool { return r.server.Active() == 0 })
 	if got := strings.Join(r.rules(), " "); got != "write_timeout" {
 		t.Errorf("refused by %q", got)
 	}
@@ -110,7 +111,7 @@ func TestServerParks(t *testing.T) {
 	p := r.greet()
 	before := runtime.NumGoroutine()
 	for id := uint32(1); id < 5; id += 2 {
-		await(t, "the connection parks", func() bool { return runtime.NumGoroutine() < before })
+		waittest.Until(t, "the connection parks", func() bool { return runtime.NumGoroutine() < before })
 		p.send(p.request(id, "GET", true)).until("DATA")
 	}
 }
@@ -124,7 +125,7 @@ func TestServerDrains(t *testing.T) {
 	})
 	busy, idle := r.greet(), r.greet()
 	busy.send(busy.request(1, "GET", true))
-	await(t, "both are served", func() bool { return r.server.Active() == 2 })
+	waittest.Until(t, "both are served", func() bool { return r.server.Active() == 2 })
 	ended := make(chan error)
 	go func() { ended <- r.server.Drain(context.Background()) }()
 	busy.want("GOAWAY 2147483647 NO_ERROR")
@@ -153,7 +154,7 @@ func TestServerKills(t *testing.T) {
 	})
 	p := r.greet()
 	p.send(p.request(1, "GET", true))
-	await(t, "it is served", func() bool { return r.server.Active() == 1 })
+	waittest.Until(t, "it is served", func() bool { return r.server.Active() == 1 })
 	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
 	defer cancel()
 	if r.server.Drain(ctx) == nil {

@@ -129,21 +129,6 @@ func (s *site) refusedFor(rule string) bool {
 	return slices.Contains(s.rules, rule)
 }
 
-// eventually polls until done says true.
-func eventually(t testing.TB, what string, done func() bool) {
-	t.Helper()
-	late := time.After(patience)
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for !done() {
-		select {
-		case <-tick.C:
-		case <-late:
-			t.Fatalf("waited %s for %s", patience, what)
-		}
-	}
-}
-
 var serverCertificate = sync.OnceValue(func() tls.Certificate { return certtest.SelfSigned([]string{"localhost"}) })
 
 func serverTLS(testing.TB) *tls.Config {

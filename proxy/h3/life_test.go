@@ -17,6 +17,7 @@ import (
 	"github.com/quic-go/quic-go/http3"
 	"github.com/quic-go/quic-go/quicvarint"
 
+	"github.com/pergola-mesh/pergola/internal/waittest"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
 	"github.com/pergola-mesh/pergola/proxy/h3/frame"
 	"github.com/pergola-mesh/pergola/proxy/listen"
@@ -289,7 +290,7 @@ func TestAClientMayMove(t *testing.T) {
 	if err := path.Switch(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the server to know where the client is", func() bool {
+	waittest.Until(t, "the server to know where the client is", func() bool {
 		_, body, err := answer(t, r.ask(get()))
 		if err != nil {
 			t.Fatal(err)
@@ -326,7 +327,7 @@ func TestEarlyAnswer(t *testing.T) {
 	if head, _, err := answer(t, q); err != nil || !strings.HasPrefix(head, ":status: 403") {
 		t.Fatalf("%q %v", head, err)
 	}
-	eventually(t, "the request to be stopped", func() bool {
+	waittest.Until(t, "the request to be stopped", func() bool {
 		_, err := q.Write(data("x"))
 		return isStreamError(err, codeNoError)
 	})
@@ -370,7 +371,7 @@ func TestAddressesAreVerifiedUnderLoad(t *testing.T) {
 		t.Errorf("refused for %q", s.rules)
 	}
 	s.handshakes.Add(-maxHandshakes - verifyHandshakes)
-	eventually(t, "the handshakes to be over", func() bool { return s.handshakes.Load() == 0 })
+	waittest.Until(t, "the handshakes to be over", func() bool { return s.handshakes.Load() == 0 })
 }
 
 func TestConnectionIDsTellTheProcess(t *testing.T) {
@@ -408,12 +409,12 @@ func TestNothingIsLeft(t *testing.T) {
 	}
 	c.Transport.(*http3.Transport).Close()
 	r.conn.CloseWithError(codeNoError, "")
-	eventually(t, "the connections to go", func() bool { return open.Load() == 0 && s.Active() == 0 })
+	waittest.Until(t, "the connections to go", func() bool { return open.Load() == 0 && s.Active() == 0 })
 	if err := s.Drain(t.Context()); err != nil {
 		t.Error(err)
 	}
 	within(t, "Serve", s.over)
-	eventually(t, "the goroutines to end", func() bool { return runtime.NumGoroutine() <= before })
+	waittest.Until(t, "the goroutines to end", func() bool { return runtime.NumGoroutine() <= before })
 }
 
 // pipe is a tunnel whose far end a test holds.

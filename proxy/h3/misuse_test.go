@@ -8,6 +8,7 @@ import (
 	"github.com/quic-go/quic-go"
 
 	"github.com/pergola-mesh/pergola/internal/sweep"
+	"github.com/pergola-mesh/pergola/internal/waittest"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
 	"github.com/pergola-mesh/pergola/proxy/h3/frame"
 )
@@ -28,7 +29,7 @@ func TestBreachesOfTheProtocol(t *testing.T) {
 		"the end of the control stream": {func(r *raw) { r.uni(opened...).Close() }, codeClosedCritical, "h3_critical_stream"},
 		"a reset of the control stream": {func(r *raw) {
 			q := r.uni(opened...)
-			eventually(r.t, "the control stream", func() (seen bool) {
+			waittest.Until(r.t, "the control stream", func() (seen bool) {
 				r.site.sweeper.Each(func(e sweep.Entry) { seen = e.(*conn).uni.seen[frame.ControlStream].Load() })
 				return seen
 			})
@@ -74,7 +75,7 @@ func TestBreachesOfTheProtocol(t *testing.T) {
 			if code := r.closed(); code != test.code {
 				t.Errorf("code %#x, want %#x", uint64(code), uint64(test.code))
 			}
-			eventually(t, "the refusal", func() bool { return s.refusedFor(test.rule) })
+			waittest.Until(t, "the refusal", func() bool { return s.refusedFor(test.rule) })
 		})
 	}
 }

@@ -12,36 +12,14 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/pergola-mesh/pergola/internal/certtest"
+	"github.com/pergola-mesh/pergola/internal/nettest"
 )
 
 var testTLS = sync.OnceValue(func() *tls.Config {
 	return &tls.Config{Certificates: []tls.Certificate{certtest.SelfSigned([]string{"h"})}}
 })
-
-func sockets(t *testing.T) (near, far *net.TCPConn) {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	c, err := net.Dial("tcp", ln.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	d, err := ln.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range []net.Conn{c, d} {
-		c.SetDeadline(time.Now().Add(20 * time.Second))
-		t.Cleanup(func() { c.Close() })
-	}
-	return c.(*net.TCPConn), d.(*net.TCPConn)
-}
 
 // counted counts the calls that reach the socket, and hides it.
 type counted struct {
@@ -62,7 +40,7 @@ func (c *counted) Write(p []byte) (int, error) {
 // shaken returns a client of stock crypto/tls and a server of ours, which runs over wrap(its socket).
 func shaken(t *testing.T, config *tls.Config, wrap func(net.Conn) net.Conn) (*tls.Conn, *Conn) {
 	t.Helper()
-	near, far := sockets(t)
+	near, far := nettest.Pair(t)
 	client := tls.Client(near, config)
 	failed := make(chan error, 1)
 	go func() { failed <- client.Handshake() }()
@@ -401,7 +379,7 @@ func TestSniff(t *testing.T) {
 		"never enough":   {"", long, 1 << 20, nil},
 	} {
 		for _, hide := range []bool{false, true} {
-			near, far := sockets(t)
+			near, far := nettest.Pair(t)
 			var c net.Conn = far
 			if hide {
 				c = &counted{Conn: far}

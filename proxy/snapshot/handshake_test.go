@@ -2,10 +2,10 @@ package snapshot
 
 import (
 	"crypto/tls"
-	"net"
 	"testing"
 
 	"github.com/pergola-mesh/pergola/identity"
+	"github.com/pergola-mesh/pergola/internal/nettest"
 )
 
 // connection is what both sides know of one.
@@ -19,7 +19,7 @@ type connection struct {
 func (f *fixture) connect(t testing.TB, entryPoint string, client *tls.Config) connection {
 	t.Helper()
 	var c connection
-	near, far := loopback(t) // a pipe has no buffer, and both sides may write at once
+	near, far := nettest.Pair(t) // a pipe has no buffer, and both sides may write at once
 	defer near.Close()
 	served := make(chan struct{})
 	go func() {
@@ -41,21 +41,4 @@ func (f *fixture) connect(t testing.TB, entryPoint string, client *tls.Config) c
 	near.Close()
 	<-served
 	return c
-}
-
-// loopback is a TCP connection.
-func loopback(t testing.TB) (near, far net.Conn) {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	if near, err = net.Dial("tcp", ln.Addr().String()); err != nil {
-		t.Fatal(err)
-	}
-	if far, err = ln.Accept(); err != nil {
-		t.Fatal(err)
-	}
-	return near, far
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/pergola-mesh/pergola/identity/spiffe/spiffetest"
+	"github.com/pergola-mesh/pergola/internal/nettest"
 	"github.com/pergola-mesh/pergola/proxy/relay/mysql"
 	"github.com/pergola-mesh/pergola/proxy/relay/postgres"
 	"github.com/pergola-mesh/pergola/proxy/upstream"
@@ -180,7 +181,7 @@ func TestHealthOfDatabases(t *testing.T) {
 				if test.speaks == "mysql" {
 					talk = d.mysql
 				}
-				address := serve(t, talk)
+				address := nettest.Serve(t, talk)
 				s := balancer(t, NewRegistry(Options{}), LoadBalancer{
 					Servers: []Server{{address, how.tls != nil}}, Transport: &Transport{TLS: upstream.TLS{InsecureSkipVerify: true}},
 					HealthCheck: &HealthCheck{Protocol: how.protocol, Interval: 10 * time.Millisecond, Timeout: time.Second}})
@@ -219,7 +220,7 @@ func TestHealthOfAnotherDatabase(t *testing.T) {
 	d.tls.ClientAuth = tls.NoClientCert
 	d.answer.Store(postgresError("28000", "no"))
 	var other atomic.Bool
-	address := serve(t, func(c net.Conn) {
+	address := nettest.Serve(t, func(c net.Conn) {
 		if !other.Load() {
 			d.postgres(c)
 			return

@@ -12,37 +12,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pergola-mesh/pergola/internal/nettest"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
 )
-
-// serve has answer serve each connection to an address, which it returns, and closes it after.
-func serve(t *testing.T, answer func(net.Conn)) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { ln.Close() })
-	go func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer c.Close()
-				c.SetDeadline(time.Now().Add(10 * time.Second))
-				answer(c)
-			}()
-		}
-	}()
-	return ln.Addr().String()
-}
 
 // server answers each connection with its name, after a line if it waits for one.
 func server(t *testing.T, name string, wait bool) string {
 	t.Helper()
-	return serve(t, func(c net.Conn) {
+	return nettest.Serve(t, func(c net.Conn) {
 		line := ""
 		if wait {
 			line, _ = bufio.NewReader(c).ReadString('\n')

@@ -14,6 +14,7 @@ import (
 	"github.com/spiffe/go-spiffe/v2/svid/x509svid"
 
 	"github.com/pergola-mesh/pergola/identity/spiffe/spiffetest"
+	"github.com/pergola-mesh/pergola/internal/nettest"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
 	"github.com/pergola-mesh/pergola/proxy/upstream"
 )
@@ -28,7 +29,7 @@ func TestServersKnownBySPIFFE(t *testing.T) {
 	}{domain.Issue(t, "/gateway"), x509bundle.NewSet(domain.Bundle())}
 	config := spiffetest.Server(domain.Issue(t, "/db"), domain)
 	var greeted atomic.Int32
-	address := serve(t, func(c net.Conn) {
+	address := nettest.Serve(t, func(c net.Conn) {
 		s := tls.Server(c, config)
 		if s.Handshake() == nil {
 			greeted.Add(1)
