@@ -3,10 +3,12 @@ package h1
 import (
 	"bufio"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -204,5 +206,33 @@ func TestTunnelStartsWithWhatIsThere(t *testing.T) {
 	waittest.Until(t, "the tunnel ends", func() bool { return r.server.Active() == 0 })
 	if rec := r.records(); rec[0].RequestBytes != int64(len("aheadand more")) {
 		t.Errorf("%+v", rec)
+	}
+}
+
+// A tunnel that is cancelled between its answer and its first byte.
+func TestTunnelCancelledBeforeItBegins(t *testing.T) {
+	ended := make(chan error, 1)
+	r := newRig(t, nil, func(c net.Conn) {
+		readHead(bufio.NewReader(c))
+		io.WriteString(c, "HTTP/1.1 101 S\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n")
+		_, err := io.ReadAll(c)
+		ended <- err
+	})
+	r.server.Handler = exchange.HandlerFunc(func(x *exchange.Exchange) error {
+		err := r.pool.Handle(x)
+		x.Life.Cancel(exchange.Draining)
+		return err
+	})
+	c := r.dial()
+	io.WriteString(c, "GET / HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n")
+	if got, err := io.ReadAll(c); !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("the client sees %q %v", got, err)
+	}
+	if err := <-ended; !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("the server sees %v", err)
+	}
+	waittest.Until(t, "the tunnel ends", func() bool { return r.server.Active() == 0 })
+	if rec := r.records(); len(rec) != 1 || !rec[0].Failed || rec[0].Kind != exchange.Draining {
+		t.Errorf("recorded as %+v", rec)
 	}
 }

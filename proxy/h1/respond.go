@@ -13,8 +13,8 @@ import (
 // on. A body that breaks off breaks the connection off, so that nobody can take it for whole.
 func (c *conn1) respond(x *exchange.Exchange) {
 	ws, p := c.ws, &x.Response
-	if c.life.Err() != nil {
-		c.part(closes) // nobody is there to read it
+	if err := c.life.Err(); err != nil {
+		c.cut(x, err) // nobody is there to read it, or is to
 		return
 	}
 	c.settle(x)

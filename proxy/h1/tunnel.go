@@ -31,7 +31,9 @@ func (c *conn1) tunnel(x *exchange.Exchange) {
 	c.io.Unread(ws.in[ws.body.r:ws.body.w]) // what the client sent behind its request
 	ws.body.r, ws.body.w = 0, 0
 	both := tunnelCanceler{c.io, t}
-	if c.life.Bind(both) != nil {
+	if err := c.life.Bind(both); err != nil {
+		both.Cancel(err)
+		c.cut(x, err)
 		return
 	}
 	defer c.life.Bind(nil)
