@@ -2,6 +2,7 @@ package h2
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"net/http"
 	"runtime"
@@ -148,86 +149,105 @@ func TestServerCutsFloods(t *testing.T) {
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var working, most atomic.Int64
-			r := newRig(t, func(x *exchange.Exchange) error {
-				n := working.Add(1)
-				defer working.Add(-1)
-				for old := most.Load(); n > old && !most.CompareAndSwap(old, n); old = most.Load() {
+			for try := 1; ; try++ {
+				slow := flood(t, tt.rule, tt.attack)
+				if slow == "" {
+					return
 				}
-				switch x.Request.Method {
-				case "POST":
-					<-x.Context().Done()
-					return x.Life.Err()
-				case "PUT":
-					x.Respond(200, "", make([]byte, 1<<20))
-					return nil
+				if try == 3 {
+					t.Fatal(slow)
 				}
-				x.Respond(200, "", []byte("hello"))
-				return nil
-			})
-			good := newVisitor(r)
-			before := memory()
-			var peak atomic.Int64
-			stop := make(chan struct{})
-			var watch sync.WaitGroup
-			watch.Go(func() {
-				for {
-					select {
-					case <-stop:
-						return
-					case <-time.After(20 * time.Millisecond):
-						peak.Store(max(peak.Load(), memory()))
-					}
-				}
-			})
-			var all sync.WaitGroup
-			for range attackers {
-				p := r.greet()
-				all.Go(func() {
-					began := time.Now()
-					cut := make(chan struct{})
-					go func() {
-						defer close(cut)
-						io.Copy(io.Discard, p.conn)
-					}()
-					for turn := 0; ; turn++ {
-						if _, err := p.conn.Write(tt.attack(p, turn)); err != nil {
-							break
-						}
-						select {
-						case <-cut:
-						default:
-							continue
-						}
-						break
-					}
-					<-cut
-					if d := time.Since(began); d > patience {
-						t.Errorf("cut after %v", d)
-					}
-				})
-			}
-			all.Wait()
-			close(stop)
-			watch.Wait()
-			good.leave(t)
-			n := 0
-			for _, rule := range r.rules() {
-				if rule == tt.rule {
-					n++
-				}
-			}
-			if n != attackers {
-				t.Errorf("%d of %d attackers were refused by %q", n, attackers, tt.rule)
-			}
-			if got := peak.Load() - before; got > growth {
-				t.Errorf("%d MiB more memory", got>>20)
-			}
-			if n := most.Load(); n > attackers*DefaultMaxStreams+1 {
-				t.Errorf("%d requests were worked on at a time", n)
+				t.Log("once more, the machine may have had other work:", slow)
 			}
 		})
 	}
+}
+
+// flood attacks a server, and tells what took longer than it may, if anything. All else must hold.
+func flood(t *testing.T, rule string, attack func(p *peer, turn int) []byte) string {
+	var late atomic.Value
+	var working, most atomic.Int64
+	r := newRig(t, func(x *exchange.Exchange) error {
+		n := working.Add(1)
+		defer working.Add(-1)
+		for old := most.Load(); n > old && !most.CompareAndSwap(old, n); old = most.Load() {
+		}
+		switch x.Request.Method {
+		case "POST":
+			<-x.Context().Done()
+			return x.Life.Err()
+		case "PUT":
+			x.Respond(200, "", make([]byte, 1<<20))
+			return nil
+		}
+		x.Respond(200, "", []byte("hello"))
+		return nil
+	})
+	good := newVisitor(r)
+	before := memory()
+	var peak atomic.Int64
+	stop := make(chan struct{})
+	var watch sync.WaitGroup
+	watch.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			case <-time.After(20 * time.Millisecond):
+				peak.Store(max(peak.Load(), memory()))
+			}
+		}
+	})
+	var all sync.WaitGroup
+	for range attackers {
+		p := r.greet()
+		all.Go(func() {
+			began := time.Now()
+			cut := make(chan struct{})
+			go func() {
+				defer close(cut)
+				io.Copy(io.Discard, p.conn)
+			}()
+			for turn := 0; ; turn++ {
+				if _, err := p.conn.Write(attack(p, turn)); err != nil {
+					break
+				}
+				select {
+				case <-cut:
+				default:
+					continue
+				}
+				break
+			}
+			<-cut
+			if d := time.Since(began); d > patience {
+				late.Store(fmt.Sprintf("cut after %v", d))
+			}
+		})
+	}
+	all.Wait()
+	close(stop)
+	watch.Wait()
+	if slow := good.leave(t); slow != "" {
+		late.Store(slow)
+	}
+	n := 0
+	for _, refused := range r.rules() {
+		if refused == rule {
+			n++
+		}
+	}
+	if n != attackers {
+		t.Errorf("%d of %d attackers were refused by %q", n, attackers, rule)
+	}
+	if got := peak.Load() - before; got > growth {
+		t.Errorf("%d MiB more memory", got>>20)
+	}
+	if n := most.Load(); n > attackers*DefaultMaxStreams+1 {
+		t.Errorf("%d requests were worked on at a time", n)
+	}
+	slow, _ := late.Load().(string)
+	return slow
 }
 
 // visitor is a client that behaves.
@@ -261,8 +281,8 @@ func newVisitor(r *rig) *visitor {
 	return v
 }
 
-// leave ends the visit, in which nothing must have gone wrong or taken long.
-func (v *visitor) leave(t *testing.T) {
+// leave ends the visit, in which nothing must have gone wrong, and tells if it took long.
+func (v *visitor) leave(t *testing.T) string {
 	t.Helper()
 	close(v.stop)
 	v.done.Wait()
@@ -272,9 +292,10 @@ func (v *visitor) leave(t *testing.T) {
 	slices.Sort(v.times)
 	if n := len(v.times); n > 0 {
 		if p99 := v.times[n*99/100]; p99 > patience/2 {
-			t.Errorf("the client that behaves waited %v at p99 of %d", p99, n)
+			return fmt.Sprintf("the client that behaves waited %v at p99 of %d", p99, n)
 		}
 	}
+	return ""
 }
 
 // TestServerEndsStalls: clients that open all the streams they may and then take nothing cost little
