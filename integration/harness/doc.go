@@ -17,14 +17,20 @@ const Patience = 15 * time.Second
 // Eventually polls until done says true, and fails the test when that takes longer than Patience.
 func Eventually(t testing.TB, what string, done func() bool) {
 	t.Helper()
-	deadline := time.After(Patience)
+	EventuallyIn(t, Patience, what, done)
+}
+
+// EventuallyIn is Eventually for what may take longer than Patience, or must not.
+func EventuallyIn(t testing.TB, limit time.Duration, what string, done func() bool) {
+	t.Helper()
+	deadline := time.After(limit)
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for !done() {
 		select {
 		case <-tick.C:
 		case <-deadline:
-			t.Fatalf("waited %s for %s", Patience, what)
+			t.Fatalf("waited %s for %s", limit, what)
 		}
 	}
 }
