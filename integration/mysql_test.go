@@ -270,17 +270,7 @@ func TestMySQLHealth(t *testing.T) {
 	authority := harness.NewAuthority(t)
 	own := authority.Issue("db.internal")
 	database := harness.MariaDB(t, "CREATE USER jane@'%' IDENTIFIED BY 'secret';\nCREATE USER pergola@'127.0.0.1';\n", own.Chain, own.Key, "--require-secure-transport")
-	g := harness.Start(t, `
--- static.yaml --
-entryPoints:
-  web: {address: $WEB}
-  traefik: {address: $ADMIN}
-api: {insecure: true}
-log: {level: INFO}
-providers:
-  file: {filename: $DIR/routes.yaml}
--- routes.yaml --
-tcp:
+	g := harness.Start(t, databases+`tcp:
   services:
     told: {loadBalancer: {servers: [{address: $DATABASE, tls: true}], serversTransport: any, healthCheck: {protocol: mysql, interval: 50ms}}}
     found: {loadBalancer: {servers: [{address: $DATABASE, tls: true}], serversTransport: any, healthCheck: {user: somebody, interval: 50ms}}}

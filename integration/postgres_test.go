@@ -15,7 +15,8 @@ import (
 	"github.com/pergola-mesh/pergola/integration/harness"
 )
 
-const postgresGateway = `
+// databases begins the configuration of a gateway whose API shows what probes of databases find.
+const databases = `
 -- static.yaml --
 entryPoints:
   web: {address: $WEB}
@@ -25,7 +26,9 @@ log: {level: INFO}
 providers:
   file: {filename: $DIR/routes.yaml}
 -- routes.yaml --
-tcp:
+`
+
+const postgresGateway = databases + `tcp:
   routers:
     told: {rule: HostSNI(~told.example.com~), service: told, tls: {}}
     found: {rule: HostSNI(~found.example.com~), service: found, tls: {}}

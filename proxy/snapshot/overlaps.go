@@ -21,10 +21,11 @@ func (b *Builder) judgeOverlaps(at *bonds, again map[*node]bool) {
 			regexps = append(regexps, n)
 		}
 	}
-	for host, owners := range at.hosts {
-		if len(at.wide) == 0 && len(regexps) == 0 {
-			break
-		}
+	hosts := at.hosts
+	if len(at.wide) == 0 && len(regexps) == 0 {
+		hosts = nil // nothing can come before a host
+	}
+	for host, owners := range hosts {
 		if at.disputes[host] != "" {
 			continue
 		}

@@ -73,9 +73,8 @@ func (d *mysqlDialogue) login(server io.ReadWriter) error {
 }
 
 // guess tells by how a handshake of TLS failed what the server may speak instead; empty for nothing. One of
-// MySQL greets first: its fourth byte is the number of the first packet, its fifth the version of
-// the protocol.
-// One of Postgres closes the connection of whoever does not ask for TLS before.
+// MySQL greets first: its fourth byte is the number of the first packet, its fifth the version of the
+// protocol. One of Postgres closes the connection of whoever does not ask for TLS before.
 func guess(err error) string {
 	var record tls.RecordHeaderError
 	switch {
