@@ -21,6 +21,7 @@ type forwarded struct {
 	scheme    string
 	hostname  string
 	plain     *exchange.Lines // what is the same for every request of the entry point
+	socket    *exchange.Lines // and for every one that asks for a WebSocket
 	schemes   bool            // add X-Forwarded-Scheme and X-Scheme too
 	spelled   bool            // names with underscores come this far
 }
@@ -44,10 +45,25 @@ func newForwarded(e *static.EntryPoint, noAppend bool, scheme string) (*forwarde
 	return &forwarded{
 		trusted: trusted, everybody: c.Insecure, noAppend: noAppend || c.NotAppendXForwardedFor, scheme: scheme, hostname: host,
 		schemes: c.AddXForwardedSchemeHeaders, spelled: underscore(e.HTTP.UnderscoreHeadersStrategy) == fields.AllowUnderscore,
-		plain: exchange.NewLines(
-			exchange.Field{Name: exchange.XForwardedProto, Value: scheme},
-			exchange.Field{Name: exchange.XForwardedServer, Value: host}),
+		plain: sameLines(scheme, host), socket: sameLines(socketSchemes[scheme], host),
 	}, nil
+}
+
+// socketSchemes are what a scheme is called while a WebSocket is asked for. RFC 6455 §3.
+var socketSchemes = map[string]string{"http": "ws", "https": "wss"}
+
+func sameLines(scheme, host string) *exchange.Lines {
+	return exchange.NewLines(
+		exchange.Field{Name: exchange.XForwardedProto, Value: scheme},
+		exchange.Field{Name: exchange.XForwardedServer, Value: host})
+}
+
+// proto is what X-Forwarded-Proto says of a request, after the connection.
+func (f *forwarded) proto(r *exchange.Request) (string, *exchange.Lines) {
+	if r.WebSocket() {
+		return socketSchemes[f.scheme], f.socket
+	}
+	return f.scheme, f.plain
 }
 
 // prefixes parses addresses and CIDR ranges.
@@ -79,11 +95,12 @@ func (f *forwarded) apply(x *exchange.Exchange) {
 	if f.spelled {
 		h.DelFunc(spellsForwarded)
 	}
+	proto, lines := f.proto(&x.Request)
 	if f.schemes {
-		h.Set(exchange.XForwardedScheme, f.scheme)
-		h.Set(exchange.XScheme, f.scheme)
+		h.Set(exchange.XForwardedScheme, proto)
+		h.Set(exchange.XScheme, proto)
 	}
-	h.AddLines(f.plain)
+	h.AddLines(lines)
 	if !f.noAppend {
 		h.Add(exchange.XForwardedFor, x.Conn.PeerText)
 	}
@@ -110,7 +127,8 @@ func (f *forwarded) believe(x *exchange.Exchange) {
 	case exchange.EqualFold(proto, "http"), exchange.EqualFold(proto, "ws"):
 		x.Request.Scheme = "http"
 	default:
-		h.Set(exchange.XForwardedProto, f.scheme)
+		own, _ := f.proto(&x.Request)
+		h.Set(exchange.XForwardedProto, own)
 	}
 	if !h.Has(exchange.XForwardedServer) {
 		h.Add(exchange.XForwardedServer, f.hostname)
@@ -125,8 +143,9 @@ func (f *forwarded) believe(x *exchange.Exchange) {
 		h.Add(exchange.XRealIP, x.Client.String())
 	}
 	if f.schemes {
-		h.Set(exchange.XForwardedScheme, x.Request.Scheme)
-		h.Set(exchange.XScheme, x.Request.Scheme)
+		proto := h.Get(exchange.XForwardedProto)
+		h.SetBytes(exchange.XForwardedScheme, proto)
+		h.SetBytes(exchange.XScheme, proto)
 	}
 	if f.noAppend {
 		return

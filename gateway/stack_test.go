@@ -14,6 +14,7 @@ import (
 // rig is a stack in front of a handler that notes what it is given.
 type rig struct {
 	stack   *stack
+	entry   *static.EntryPoint
 	refused []string
 	client  netip.Addr
 	scheme  string
@@ -30,6 +31,7 @@ func newRig(t *testing.T, change func(e *static.EntryPoint, g *static.Global)) *
 	if change != nil {
 		change(e, g)
 	}
+	r.entry = e
 	var err error
 	r.stack, err = newStack(e, g, "http", func(rule string) { r.refused = append(r.refused, rule) },
 		exchange.HandlerFunc(func(x *exchange.Exchange) error {
@@ -108,6 +110,51 @@ func TestForwardedFieldsOfTrustedProxies(t *testing.T) {
 			}
 			if r.client.String() != tt.client || r.fields["X-Forwarded-For"] != tt.chain || r.scheme != tt.scheme {
 				t.Errorf("client %v, chain %q, scheme %s", r.client, r.fields["X-Forwarded-For"], r.scheme)
+			}
+		})
+	}
+}
+
+// X-Forwarded-Proto is ws or wss of a request for a WebSocket, as Traefik has it, and so are the fields that repeat it.
+func TestForwardedSchemeOfWebSockets(t *testing.T) {
+	for name, tt := range map[string]struct {
+		scheme, upgrade, said, want string
+		trusted                     bool
+	}{
+		"plaintext":                 {"http", "websocket", "", "ws", false},
+		"TLS":                       {"https", "WebSocket", "", "wss", false},
+		"one protocol of several":   {"https", "irc, websocket", "", "wss", false},
+		"another protocol":          {"https", "irc", "", "https", false},
+		"no change":                 {"http", "", "", "http", false},
+		"a stranger says so":        {"http", "", "wss", "http", false},
+		"a trusted proxy is silent": {"https", "websocket", "", "wss", true},
+		"a trusted proxy says http": {"https", "websocket", "http", "http", true},
+		"a trusted proxy says wss":  {"http", "websocket", "wss", "wss", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, func(e *static.EntryPoint, _ *static.Global) {
+				e.ForwardedHeaders.Insecure, e.ForwardedHeaders.AddXForwardedSchemeHeaders = tt.trusted, true
+			})
+			f, err := newForwarded(r.entry, false, tt.scheme)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.stack.forwarded = f
+			x := exchangetest.Request("GET", "/")
+			if tt.said != "" {
+				x.Request.Header.Add(exchange.XForwardedProto, tt.said)
+			}
+			x.Request.Scheme, x.Request.Upgrade = tt.scheme, []byte(tt.upgrade)
+			if err := r.stack.Handle(x); err != nil {
+				t.Fatal(err)
+			}
+			for _, field := range []string{"X-Forwarded-Proto", "X-Forwarded-Scheme", "X-Scheme"} {
+				if r.fields[field] != tt.want {
+					t.Errorf("%s: %q, want %q", field, r.fields[field], tt.want)
+				}
+			}
+			if r.scheme != "http" && r.scheme != "https" {
+				t.Errorf("the request's scheme is %q", r.scheme)
 			}
 		})
 	}

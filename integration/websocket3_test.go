@@ -10,14 +10,47 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/coder/websocket"
 	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
 
 	"github.com/pergola-mesh/pergola/integration/harness"
 )
+
+// TestWebSocketsSayTheirScheme: X-Forwarded-Proto is ws or wss of a WebSocket, by whichever version of HTTP it is asked for.
+func TestWebSocketsSayTheirScheme(t *testing.T) {
+	said := make(chan string, 1)
+	backend := harness.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/echo" {
+			http.NotFound(w, r)
+			return
+		}
+		said <- r.Header.Get("X-Forwarded-Proto")
+		conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{InsecureSkipVerify: true})
+		if err == nil {
+			conn.CloseNow()
+		}
+	}))
+	g, authority := startTLSWith(t, strings.NewReplacer("$BACKEND", backend, "address: $WEB\n", "address: $WEB\n    http3: {}\n").Replace(overTLS))
+	g.AwaitStatus("/nowhere", 404)
+	for name, tt := range map[string]struct {
+		dial func()
+		want string
+	}{
+		"HTTP/1.1": {func() { dialOne(t, g.Web) }, "ws"},
+		"HTTP/2":   {func() { dialTwo(t, g.Web) }, "ws"},
+		"HTTP/3":   {func() { dialThree(t, g.Web, &tls.Config{RootCAs: authority.Pool(), ServerName: "a.test"}) }, "wss"},
+	} {
+		tt.dial()
+		if got := <-said; got != tt.want {
+			t.Errorf("%s: X-Forwarded-Proto is %q, want %q", name, got, tt.want)
+		}
+	}
+}
 
 // threeSocket is a WebSocket over HTTP/3, RFC 9220: a stream of a connection of its own.
 type threeSocket struct {

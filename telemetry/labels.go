@@ -60,7 +60,7 @@ const (
 )
 
 func protocolIndex(r *exchange.Request) int {
-	if r.Upgrade != nil && exchange.EqualFold(r.Upgrade, "websocket") {
+	if r.WebSocket() {
 		return protocolWebSocket
 	}
 	if accept := r.Header.Get(exchange.Accept); len(accept) >= len(eventStream) &&

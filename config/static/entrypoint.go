@@ -17,7 +17,7 @@ type EntryPoint struct {
 	Transport        Transport        `description:"Timeouts and the life of connections." json:"transport"`
 	StartTLS         *StartTLS        `description:"Speak a protocol in which the server speaks first and TLS begins later, and nothing else: for TCP routers that name the entry point and choose by server name." json:"startTLS,omitempty" ours:"true"`
 	ProxyProtocol    *ProxyProtocol   `description:"Read the client's address from a PROXY protocol header, v1 or v2." json:"proxyProtocol,omitempty" file:"allowEmpty"`
-	ForwardedHeaders ForwardedHeaders `description:"Whose X-Forwarded-* headers are believed." json:"forwardedHeaders"`
+	ForwardedHeaders ForwardedHeaders `description:"Whose X-Forwarded-* headers are believed. Ours say in X-Forwarded-Proto http or https, and ws or wss of a WebSocket." json:"forwardedHeaders"`
 	HTTP             HTTP             `description:"What holds for HTTP requests." json:"http"`
 	HTTP2            HTTP2            `description:"HTTP/2. Who does not acknowledge SETTINGS within 10s is cut; servers are, too." json:"http2"`
 	HTTP3            *HTTP3           `description:"Speak HTTP/3 too, on the UDP port of the same number, and say so in Alt-Svc on responses over TLS. http3: {} turns it on." json:"http3,omitempty" file:"allowEmpty"`

@@ -86,6 +86,19 @@ func (r *Request) Join(parts ...[]byte) []byte {
 	return r.scratch[start:len(r.scratch):len(r.scratch)]
 }
 
+// WebSocket reports whether the client asks to switch to WebSocket, whatever the version of HTTP.
+func (r *Request) WebSocket() bool { return r.Upgrade != nil && r.offers("websocket") }
+
+// offers reports whether protocol is among those that Upgrade lists. RFC 9110 §7.8.
+func (r *Request) offers(protocol string) bool {
+	for item := range List(r.Upgrade) {
+		if EqualFold(item, protocol) {
+			return true
+		}
+	}
+	return false
+}
+
 // Hostname is Host without the port and without brackets, in its own case.
 func (r *Request) Hostname() []byte { return Hostname(r.Host) }
 
