@@ -49,9 +49,7 @@ func (b *Builder) router(n *node, config *dynamic.Router, was *router) *router {
 	points := b.pointsOf(config.EntryPoints, state, true)
 	unservable := unservable(config, r.ruleErr)
 	for _, err := range unservable {
-		if message := err.Error(); !slices.Contains(state.Errors, message) { // the provider may have said so
-			state.Add(message, true)
-		}
+		state.Add(err.Error(), true)
 	}
 	if r.ruleErr == nil {
 		n.shown.priority = r.rule.Priority()
@@ -94,9 +92,7 @@ func (b *Builder) router(n *node, config *dynamic.Router, was *router) *router {
 			if err == n.err {
 				continue // the provider's own complaints are there
 			}
-			if message := err.Error(); !slices.Contains(state.Errors, message) {
-				state.Add(message, broken == len(points))
-			}
+			state.Add(err.Error(), broken == len(points))
 		}
 		n.shown.using = append(n.shown.using, b.points[at].name)
 		table := tablesOf*at + plainTable

@@ -145,6 +145,7 @@ func (b *Builder) tcpRoute(n *node, config *dynamic.TCPRouter, r *router) (way *
 // client asks for.
 func (b *Builder) terminate(n *node, asked *dynamic.TCPRouterTLS, r *router, way *relay.Route) error {
 	b.want(n, &dynamic.RouterTLS{CertResolver: asked.CertResolver, Domains: asked.Domains}, r)
+	b.checkWanted(n, asked.CertResolver, "HostSNI")
 	policy, err := b.policy(asked.Options, n.provider())
 	if err != nil {
 		return err

@@ -192,6 +192,9 @@ func (b *Builder) secure(n *node, config *dynamic.Router, r *router, at int, p *
 	}
 	r.bound = append(r.bound, bound)
 	b.want(n, asked, r)
+	if config.TLS != nil {
+		b.checkWanted(n, asked.CertResolver, "Host")
+	}
 }
 
 // policy returns the TLS options that a router asks for.
@@ -240,6 +243,15 @@ func (b *Builder) want(n *node, asked *dynamic.RouterTLS, r *router) {
 		}
 		add(names)
 	}
+}
+
+// checkWanted tells of a router that asks a resolver for certificates and names no host, by the matcher or in
+// tls.domains, so that it has none. One that has the resolver from its entry point did not ask.
+func (b *Builder) checkWanted(n *node, resolver, matcher string) {
+	if len(n.shown.wanted) > 0 || !slices.Contains(b.options.Resolvers, resolver) {
+		return
+	}
+	n.shown.Add(fmt.Sprintf("tls.certResolver %s obtains no certificate for the router, which names no host: name some by %s in its rule, or in tls.domains", resolver, matcher), false)
 }
 
 // Wanted are the certificates that resolvers should have, in a stable order: those of routers that are

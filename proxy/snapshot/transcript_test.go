@@ -21,6 +21,7 @@ var update = flag.Bool("update", false, "write what is into testdata as what is 
 //
 //	entrypoints    one a line: a name, then asDefault, udp, tls, tls=OPTIONS, or middlewares
 //	precedence     providers, in order
+//	resolvers      names of certificate resolvers
 //	P.yaml P.toml  an update of the provider P, all that it says
 //	files/NAME     a file that configurations can name as NAME; it is noticed
 //	view           what the View must then be, with what was built
@@ -70,6 +71,9 @@ func play(t *testing.T, archive *txtar.Archive) {
 			continue
 		case file.Name == "precedence":
 			changes = append(changes, func(o *Options) { o.Precedence = strings.Fields(text) })
+			continue
+		case file.Name == "resolvers":
+			changes = append(changes, func(o *Options) { o.Resolvers = strings.Fields(text) })
 			continue
 		case strings.HasPrefix(file.Name, "files/"):
 			files[strings.TrimPrefix(file.Name, "files/")] = text

@@ -1,6 +1,8 @@
 package snapshot
 
 import (
+	"slices"
+
 	"github.com/pergola-mesh/pergola/config/dynamic"
 	"github.com/pergola-mesh/pergola/config/static"
 )
@@ -49,9 +51,11 @@ type State struct {
 	Status Status   `json:"status,omitempty"`
 }
 
-// Add notes what is wrong with the object; disable says that it is left out because of it.
+// Add notes what is wrong with the object, once; disable says that it is left out because of it.
 func (s *State) Add(message string, disable bool) {
-	s.Errors = append(s.Errors, message)
+	if !slices.Contains(s.Errors, message) {
+		s.Errors = append(s.Errors, message)
+	}
 	switch {
 	case disable:
 		s.Status = Disabled
