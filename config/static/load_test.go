@@ -42,6 +42,7 @@ func TestTraefikFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	fromPaerser.EntryPoints[DefaultInternalEntryPoint] = newEntryPoint("127.0.0.1:8080")
+	fromPaerser.Log.Level = "DEBUG" // however it is written
 	if !reflect.DeepEqual(*fromYAML, fromPaerser) {
 		t.Errorf("differs from paerser:\n%+v\n%+v", fromYAML, fromPaerser)
 	}

@@ -97,9 +97,10 @@ What a process starts with. It is read from a file, the environment and flags, i
 - **Environment**: ` + "`PERGOLA_ENTRYPOINTS_WEB_ADDRESS=:80`" + `: the key in capitals, with underscores. ` + "`TRAEFIK_…`" + ` is read too and counts less.
 - **Flags**: ` + "`--entryPoints.web.address=:80`" + `. Booleans and sections need no value; a list may be repeated or separated by commas.
 
-Keys are those of Traefik v3 and compare without regard to case. An unknown key is an error. A
-duration is a number with a unit, such as ` + "`10s` or `500ms`" + `; a bare integer is seconds. ` + "`off`" + ` as default means
-that the section is not there unless it is written; ` + "`ping: {}`" + ` or ` + "`--ping`" + ` turns it on.
+Keys are those of Traefik v3. They compare without regard to case, and so do the words that some take, such as
+` + "`json`" + `. An unknown key is an error. A duration is a number with a unit, such as ` + "`10s` or `500ms`" + `; a
+bare integer is seconds. ` + "`off`" + ` as default means that the section is not there unless it is written;
+` + "`ping: {}`" + ` or ` + "`--ping`" + ` turns it on.
 
 Where nothing is stated, the defaults are stricter than Traefik's; what a file states is kept.
 The timeouts of an entry point bound stalls, not whole requests: a transfer that moves is not cut off.

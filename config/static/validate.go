@@ -18,7 +18,7 @@ import (
 func (l *Loaded) validate() {
 	c := l.Config
 	l.negatives()
-	l.oneOf("core.defaultRuleSyntax", c.Core.DefaultRuleSyntax, "v3")
+	l.oneOf("core.defaultRuleSyntax", &c.Core.DefaultRuleSyntax, "v3")
 	l.entryPoints()
 	l.providers()
 	l.admin()
@@ -54,10 +54,15 @@ func (l *Loaded) problem(key, format string, args ...any) {
 	l.Problems = append(l.Problems, dynamic.Problem{Source: place.Source, Line: place.Line, Key: key, Message: fmt.Sprintf(format, args...)})
 }
 
-func (l *Loaded) oneOf(key, value string, allowed ...string) {
-	if !slices.ContainsFunc(allowed, func(a string) bool { return strings.EqualFold(a, value) }) {
-		l.problem(key, "is %q; it must be one of %s", value, strings.Join(allowed, ", "))
+// oneOf checks that a value is one of the words that are allowed, in any case, and gives it the case that they have
+// here: whoever reads it compares bytes.
+func (l *Loaded) oneOf(key string, value *string, allowed ...string) {
+	i := slices.IndexFunc(allowed, func(a string) bool { return strings.EqualFold(a, *value) })
+	if i < 0 {
+		l.problem(key, "is %q; it must be one of %s", *value, strings.Join(allowed, ", "))
+		return
 	}
+	*value = allowed[i]
 }
 
 // mayBeNegative are the numbers below zero that mean something.
@@ -86,8 +91,8 @@ func (l *Loaded) entryPoints() {
 			}
 		}
 		l.ranges(key+".forwardedHeaders.trustedIPs", e.ForwardedHeaders.TrustedIPs)
-		l.oneOf(key+".http.underscoreHeadersStrategy", e.HTTP.UnderscoreHeadersStrategy, "keep", "delete", "reject")
-		l.oneOf(key+".observability.traceVerbosity", e.Observability.TraceVerbosity, "minimal", "detailed")
+		l.oneOf(key+".http.underscoreHeadersStrategy", &e.HTTP.UnderscoreHeadersStrategy, "keep", "delete", "reject")
+		l.oneOf(key+".observability.traceVerbosity", &e.Observability.TraceVerbosity, "minimal", "detailed")
 		l.positive(key+".http.maxHeaderBytes", e.HTTP.MaxHeaderBytes)
 		l.positive(key+".http.maxHeaderFields", e.HTTP.MaxHeaderFields)
 		l.positive(key+".http.maxTargetBytes", e.HTTP.MaxTargetBytes)
@@ -177,7 +182,7 @@ func (l *Loaded) redirection(name string, e *EntryPoint) {
 		return
 	}
 	r, key := e.HTTP.Redirections.EntryPoint, "entryPoints."+name+".http.redirections.entryPoint"
-	l.oneOf(key+".scheme", r.Scheme, "http", "https")
+	l.oneOf(key+".scheme", &r.Scheme, "http", "https")
 	if port, ok := strings.CutPrefix(r.To, ":"); ok {
 		if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
 			l.problem(key+".to", "is %q, which is not a port", r.To)

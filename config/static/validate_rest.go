@@ -15,8 +15,8 @@ var builtProviders = []string{"file", "internal"}
 
 func (l *Loaded) providers() {
 	p := l.Config.Providers
-	for _, name := range p.Precedence {
-		l.oneOf("providers.precedence", name, builtProviders...)
+	for i := range p.Precedence {
+		l.oneOf("providers.precedence", &p.Precedence[i], builtProviders...)
 	}
 	if p.File == nil {
 		return
@@ -83,28 +83,29 @@ func (l *Loaded) admin() {
 
 func (l *Loaded) logs() {
 	c := l.Config
-	l.oneOf("log.level", c.Log.Level, "TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL", "PANIC")
-	l.oneOf("log.format", c.Log.Format, "common", "json")
+	l.oneOf("log.level", &c.Log.Level, "TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL", "PANIC")
+	l.oneOf("log.format", &c.Log.Format, "common", "json")
 	a := c.AccessLog
 	if a == nil {
 		return
 	}
-	l.oneOf("accessLog.format", a.Format, "common", "genericCLF", "json")
+	l.oneOf("accessLog.format", &a.Format, "common", "genericCLF", "json")
 	for i, s := range a.Filters.StatusCodes {
 		if !isStatusRange(s) {
 			l.problem("accessLog.filters.statusCodes["+strconv.Itoa(i)+"]", "is %q; it must be a status or a range, such as 404 or 500-599", s)
 		}
 	}
-	l.modes("accessLog.fields", a.Fields.DefaultMode, a.Fields.Names, "keep", "drop")
-	l.modes("accessLog.fields.headers", a.Fields.Headers.DefaultMode, a.Fields.Headers.Names, "keep", "drop", "redact")
-	l.modes("accessLog.fields.queryParameters", a.Fields.QueryParameters.DefaultMode, a.Fields.QueryParameters.Names, "keep", "drop", "redact")
+	l.modes("accessLog.fields", &a.Fields.DefaultMode, a.Fields.Names, "keep", "drop")
+	l.modes("accessLog.fields.headers", &a.Fields.Headers.DefaultMode, a.Fields.Headers.Names, "keep", "drop", "redact")
+	l.modes("accessLog.fields.queryParameters", &a.Fields.QueryParameters.DefaultMode, a.Fields.QueryParameters.Names, "keep", "drop", "redact")
 }
 
-func (l *Loaded) modes(key, mode string, names map[string]string, allowed ...string) {
+func (l *Loaded) modes(key string, mode *string, names map[string]string, allowed ...string) {
 	l.oneOf(key+".defaultMode", mode, allowed...)
 	for _, name := range slices.Sorted(maps.Keys(names)) {
 		mode := names[name]
-		l.oneOf(key+".names."+name, mode, allowed...)
+		l.oneOf(key+".names."+name, &mode, allowed...)
+		names[name] = mode
 	}
 }
 

@@ -15,7 +15,7 @@ func (l *Loaded) startTLS(key string, e *EntryPoint) {
 	if s.Protocol == "" {
 		l.problem(key+".startTLS.protocol", "is missing; it must be mysql")
 	} else {
-		l.oneOf(key+".startTLS.protocol", s.Protocol, "mysql")
+		l.oneOf(key+".startTLS.protocol", &s.Protocol, "mysql")
 	}
 	if !serverVersion.MatchString(s.ServerVersion) {
 		l.problem(key+".startTLS.serverVersion", "is %q; it must be a version such as 8.0.40 or 10.11.6-MariaDB", s.ServerVersion)
