@@ -153,3 +153,35 @@ providers: {file: {filename: $DIR/routes.yaml, watch: false}}
 		t.Errorf("the connection that was open sees generation %q, want 2", got)
 	}
 }
+
+// TestHangupTellsOfStatic changes the static configuration: SIGHUP cannot apply it, and says so, with how to. A file
+// that is only written anew is no change.
+func TestHangupTellsOfStatic(t *testing.T) {
+	const first = "entryPoints: {web: {address: $WEB}}\nlog: {level: INFO}\n"
+	for name, row := range map[string]struct{ restart, remedy string }{
+		"alone":       {"", "stop this process"},
+		"replaceable": {"restart: {socket: $DIR/restart.sock}\n", "send SIGUSR2"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := harness.Start(t, "-- static.yaml --\n"+first+row.restart, nil)
+			says := func(what string, change string, want string) {
+				t.Helper()
+				g.Write("static.yaml", change+row.restart)
+				g.Signal(syscall.SIGHUP)
+				harness.Eventually(t, what+" in the log", func() bool { return strings.Contains(g.Log(), want) })
+			}
+			says("a reload", "# a comment\n"+first, "reloading")
+			says("problems", first+"entrypoint: {}\n", "no other would start")
+			says("a change", first+"ping: {}\nlimits: {maxConnections: 77}\n", "limits.maxConnections")
+			said := ""
+			for line := range strings.Lines(g.Log()) {
+				if strings.Contains(line, "read at start only") {
+					said += line
+				}
+			}
+			if strings.Count(said, "\n") != 1 || !strings.Contains(said, "ping") || !strings.Contains(said, row.remedy) || strings.Contains(said, "77") {
+				t.Errorf("the log says\n%swant one line with the keys, no value, and %q", said, row.remedy)
+			}
+		})
+	}
+}

@@ -74,10 +74,14 @@ func (k *keyLister) value(v reflect.Value, key Key) {
 	key.Type = typeName(v.Type())
 	switch {
 	case v.Kind() == reflect.Struct:
-		if k.possible || v.NumField() == 0 {
+		if k.possible {
 			k.keys = append(k.keys, key)
 		}
+		before := len(k.keys)
 		k.section(v, key.Path, key.Ours)
+		if !k.possible && len(k.keys) == before {
+			k.keys = append(k.keys, key) // that it is there is all it says
+		}
 	case v.Kind() == reflect.Map && isSection(v.Type().Elem()):
 		if k.possible {
 			k.keys = append(k.keys, key)

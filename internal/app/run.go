@@ -35,7 +35,7 @@ func run(args, environ []string, stderr io.Writer) int {
 	if len(loaded.Problems) > 0 {
 		return report(loaded.Problems, stderr)
 	}
-	a, err := start(loaded)
+	a, err := start(loaded, args, environ)
 	if err != nil {
 		fmt.Fprintln(stderr, "pergola:", err)
 		return exitError
@@ -45,7 +45,10 @@ func run(args, environ []string, stderr io.Writer) int {
 
 // process is the running gateway.
 type process struct {
+	args      []string // with environ, what the configuration is loaded from
+	environ   []string
 	config    *static.Configuration
+	settings  static.Settings // those it started with
 	logs      *oplog.Log
 	reopened  []interface{ Reopen() error } // the log files that SIGUSR1 reopens
 	core      *core
@@ -62,8 +65,9 @@ type process struct {
 	replaced  chan struct{}    // closed once another process accepts in this one's place
 }
 
-func start(loaded *static.Loaded) (*process, error) {
-	p := &process{config: loaded.Config, signals: make(chan os.Signal, 8), sockets: new(handover.Sockets), replaced: make(chan struct{})}
+func start(loaded *static.Loaded, args, environ []string) (*process, error) {
+	p := &process{args: args, environ: environ, config: loaded.Config, settings: loaded.Settings(),
+		signals: make(chan os.Signal, 8), sockets: new(handover.Sockets), replaced: make(chan struct{})}
 	signal.Notify(p.signals, handledSignals...)
 	var err error
 	if p.logs, err = oplog.New(&p.config.Log); err != nil {
@@ -225,15 +229,7 @@ func (p *process) wait() int {
 		switch action(s) {
 		case reload:
 			p.logs.Info("reloading", "signal", s.String())
-			for _, source := range p.sources {
-				if r, ok := source.(interface{ Reload() }); ok {
-					r.Reload()
-				}
-			}
-			p.runner.Reload()
-			if p.core.acme != nil {
-				p.core.acme.Retry()
-			}
+			p.reload()
 		case reopen:
 			for _, f := range p.reopened {
 				if err := f.Reopen(); err != nil {
