@@ -231,11 +231,8 @@ func (e *EntryPoint) Stop(ctx context.Context) {
 		return
 	}
 	life := &e.config.Transport.LifeCycle
-	if accept := time.Duration(life.RequestAcceptGraceTimeout); accept > 0 && !e.listener.Closed() {
-		select {
-		case <-time.After(accept):
-		case <-ctx.Done():
-		}
+	if !e.listener.Closed() {
+		goOnAccepting(ctx, life)
 	}
 	e.listener.Close()
 	grace, cancel := context.WithTimeout(ctx, time.Duration(life.GraceTimeOut))
@@ -250,6 +247,16 @@ func (e *EntryPoint) Stop(ctx context.Context) {
 	e.listener.Wait()
 	if e.quic != nil {
 		e.quic.wait()
+	}
+}
+
+// goOnAccepting returns when requestAcceptGraceTimeout is over, or ctx.
+func goOnAccepting(ctx context.Context, life *static.LifeCycle) {
+	if accept := time.Duration(life.RequestAcceptGraceTimeout); accept > 0 {
+		select {
+		case <-time.After(accept):
+		case <-ctx.Done():
+		}
 	}
 }
 

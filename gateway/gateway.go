@@ -71,7 +71,7 @@ func (g *Gateway) StopAccepting() {
 		e.StopAccepting()
 	}
 	for _, e := range g.udp {
-		e.server.StopAccepting()
+		e.StopAccepting()
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"github.com/pergola-mesh/pergola/config/static"
@@ -20,6 +21,7 @@ type UDPEntryPoint struct {
 	socket *net.UDPConn
 	server *relay.Datagrams
 	served chan struct{}
+	handed atomic.Bool // somebody else reads the datagrams
 }
 
 // newUDPEntryPoint opens the entry point's socket. Nothing is read before Serve.
@@ -59,10 +61,20 @@ func (e *UDPEntryPoint) serve() {
 	e.server.Serve(e.socket)
 }
 
-// stop reads no more datagrams, lets what servers still answer pass for graceTimeOut, and ends what is
-// left.
+// StopAccepting reads no more datagrams: somebody else does. What servers still answer goes to clients.
+func (e *UDPEntryPoint) StopAccepting() {
+	e.handed.Store(true)
+	e.server.StopAccepting()
+}
+
+// stop goes on reading datagrams for requestAcceptGraceTimeout, unless somebody else does, then reads no more,
+// lets what servers still answer pass for graceTimeOut, and ends what is left.
 func (e *UDPEntryPoint) stop(ctx context.Context) {
-	grace, cancel := context.WithTimeout(ctx, time.Duration(e.config.Transport.LifeCycle.GraceTimeOut))
+	life := &e.config.Transport.LifeCycle
+	if !e.handed.Load() {
+		goOnAccepting(ctx, life)
+	}
+	grace, cancel := context.WithTimeout(ctx, time.Duration(life.GraceTimeOut))
 	defer cancel()
 	if e.server.Drain(grace) != nil {
 		e.server.Kill(context.WithoutCancel(ctx))
