@@ -90,7 +90,7 @@ func (e entry) row() string {
 
 const referenceHead = `# Static configuration
 
-What a process starts with. It is read from a file, the environment and flags, in rising precedence;
+What a process starts with: a change takes [a new process](../restart.md). It is read from a file, the environment and flags, in rising precedence;
 ` + "`pergola check --print`" + ` shows every effective value and where it came from.
 
 - **File**: the one ` + "`--configFile`" + ` (or ` + "`PERGOLA_CONFIGFILE`" + `) names, or the first of ` + "`/etc/pergola/pergola.*`, `$XDG_CONFIG_HOME/pergola/pergola.*`, `$XDG_CONFIG_HOME/pergola.*`, `./pergola.*`, `./traefik.*`" + ` with .toml, .yaml or .yml.
