@@ -11,6 +11,11 @@
 // A request that still needs something from its client, a body that has not arrived yet or a change
 // of protocol, leaves the callback and runs on the same goroutine with ordinary reads.
 //
+// # The last answer
+//
+// An answer behind which the connection ends says so. So does one that comes before the end of its request,
+// unless the rest of the body is there already or is known to be short: that much is read away.
+//
 // # Strictness
 //
 // A message that two parsers might read differently is refused: RFC 9112 §11.2. Every refusal has a

@@ -20,8 +20,8 @@ type requestBody struct {
 	count atomic.Int64 // bytes handed out
 	// touched says that somebody has begun to read.
 	touched atomic.Bool
-	// closed says that nobody wants the rest, interrupted that a read of it was.
-	closed, interrupted atomic.Bool
+	// closed says that nobody wants the rest, interrupted that a read of it was, failed that it cannot be had.
+	closed, interrupted, failed atomic.Bool
 }
 
 func (b *requestBody) begin(c *conn1, buf []byte, base, w int, mode bodyMode, length int64, trailer *exchange.Header) {
@@ -31,6 +31,7 @@ func (b *requestBody) begin(c *conn1, buf []byte, base, w int, mode bodyMode, le
 	b.closed.Store(false)
 	b.interrupted.Store(false)
 	b.touched.Store(false)
+	b.failed.Store(false)
 	_, whole := b.whole()
 	b.short = whole || mode != byLength || length <= maxDrain
 }
@@ -61,6 +62,7 @@ func (b *requestBody) Next() ([]byte, error) {
 	}
 	b.count.Add(int64(len(p)))
 	if err != nil && err != io.EOF {
+		b.failed.Store(true)
 		if _, refused := err.(*fields.Rule); !refused {
 			err = c.fault(err).With(err)
 		} else if c.srv.Refused != nil {
@@ -77,6 +79,48 @@ func (b *requestBody) Close() error {
 		b.c.io.Interrupt()
 	}
 	return nil
+}
+
+// doomed reports whether the connection must end with the answer, which the client is then to be told, because the
+// rest of the body is not sure to come or too long to read away. It is false while somebody may go on reading.
+func (b *requestBody) doomed(x *exchange.Exchange) bool {
+	if !b.c.leave.Load() {
+		return true // it cannot be told from the next request
+	}
+	if b.c.intake.phase() == idle {
+		return false // all has come
+	}
+	if b.closed.Load() || b.failed.Load() {
+		return true
+	}
+	switch _, whole := exchange.WholeOf(x.Response.Body); {
+	case whole && !x.Record.Sent:
+		return !b.comes()
+	case whole: // what is still on its way to the server is given up with it
+		return true
+	}
+	return !b.touched.Load() && !b.short
+}
+
+// comes reports whether the rest of a body that nobody reads has come or is short. How long a chunked one is shows
+// only when its end is there.
+func (b *requestBody) comes() bool {
+	if b.mode == byLength {
+		return b.left <= maxDrain
+	}
+	for !b.over {
+		p, err := b.decode()
+		if err != nil {
+			b.err = err
+			return false
+		}
+		if len(p) == 0 && !b.over {
+			return false
+		}
+		b.count.Add(int64(len(p)))
+	}
+	b.c.intake.enter(idle)
+	return true
 }
 
 // drainable reports whether the rest of the body is sure to come and short enough to read away.

@@ -46,6 +46,7 @@ func (c *conn1) respond(x *exchange.Exchange) {
 		// The server broke off before the client was told anything: it can still get an answer.
 		x.ResetResponse()
 		c.rescue(x, u.error)
+		c.settle(x)
 		c.frame(x)
 		rest, _ := exchange.WholeOf(x.Response.Body)
 		err = c.send(ws.out, rest)
@@ -85,9 +86,7 @@ func (c *conn1) settle(x *exchange.Exchange) {
 		// In stages: what the client sends behind this request must not make a reset of it. RFC 9112 §9.6.
 		c.part(lingers)
 	}
-	// A body that nobody has begun to read or is about to, and that is too long to drain or may never come:
-	// tell the client now that the connection ends.
-	if b := &c.ws.body; !c.leave.Load() || !b.touched.Load() && !b.short && !x.Record.Sent {
+	if !c.last() && c.ws.body.doomed(x) {
 		c.part(lingers)
 	}
 }
