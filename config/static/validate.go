@@ -104,6 +104,7 @@ func (l *Loaded) entryPoints() {
 		}
 		l.http3(key+".http3", e)
 		l.startTLS(key, e)
+		l.transports(key, e)
 		l.redirection(name, e)
 	}
 }

@@ -23,19 +23,6 @@ func (l *Loaded) startTLS(key string, e *EntryPoint) {
 	if e.Protocol() == "udp" {
 		l.problem(key+".startTLS", "is for an entry point on a TCP address, such as :3306")
 	}
-	for _, other := range []struct {
-		there bool
-		key   string
-	}{
-		{e.AsDefault, "asDefault"},
-		{e.AllowACMEByPass, "allowACMEByPass"},
-		{e.HTTP3 != nil, "http3"},
-		{e.HTTP.TLS != nil, "http.tls"},
-		{e.HTTP.Redirections != nil, "http.redirections"},
-		{len(e.HTTP.Middlewares) > 0, "http.middlewares"},
-	} {
-		if other.there {
-			l.problem(key+"."+other.key, "is for HTTP, which an entry point with startTLS does not speak; give HTTP an entry point of its own")
-		}
-	}
+	l.misplaced(key, "is for HTTP, which an entry point with startTLS does not speak; give HTTP an entry point of its own", append(httpOnly(e),
+		stated{e.AsDefault, "asDefault"}, stated{e.HTTP3 != nil, "http3"})...)
 }

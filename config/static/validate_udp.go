@@ -1,0 +1,40 @@
+package static
+
+// stated is whether a key below an entry point is there.
+type stated struct {
+	there bool
+	key   string
+}
+
+// misplaced notes what is stated of an entry point that can do nothing with it.
+func (l *Loaded) misplaced(key, why string, all ...stated) {
+	for _, s := range all {
+		if s.there {
+			l.problem(key+"."+s.key, "%s", why)
+		}
+	}
+}
+
+// httpOnly are the keys of an entry point without which its requests would be treated otherwise than was meant.
+func httpOnly(e *EntryPoint) []stated {
+	return []stated{
+		{e.AllowACMEByPass, "allowACMEByPass"},
+		{e.HTTP.TLS != nil, "http.tls"},
+		{e.HTTP.Redirections != nil, "http.redirections"},
+		{len(e.HTTP.Middlewares) > 0, "http.middlewares"},
+	}
+}
+
+// transports checks that an entry point says nothing of the transport that it does not have.
+func (l *Loaded) transports(key string, e *EntryPoint) {
+	written := func(name string) stated { return stated{l.Origin(key+"."+name).Source != "", name} }
+	if e.Protocol() != "udp" {
+		l.misplaced(key, "is for an entry point on a UDP address, such as :53/udp", written("udp.maxSessions"), written("udp.maxSessionsPerClient"))
+		return
+	}
+	l.misplaced(key, "is for HTTP, which an entry point for UDP does not speak; give HTTP an entry point of its own", httpOnly(e)...)
+	l.misplaced(key, "is for TCP: no datagram has a PROXY header here", stated{e.ProxyProtocol != nil, "proxyProtocol"})
+	l.misplaced(key, "is for connections of TCP; of UDP, udp.maxSessions and udp.maxSessionsPerClient bound the sessions",
+		written("limits.maxConnections"), written("limits.maxConnectionsPerClient"))
+	l.misplaced(key, "is for connections of TCP; of UDP, udp.timeout ends sessions", written("tcp.idleTimeout"))
+}
