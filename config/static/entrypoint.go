@@ -12,7 +12,7 @@ type EntryPoint struct {
 	Address          string           `description:"Where to listen: [host]:port, then /tcp (the default) or /udp." json:"address"`
 	AllowACMEByPass  bool             `description:"Let routers answer ACME challenges instead of the gateway." json:"allowACMEByPass"`
 	ReusePort        bool             `description:"Set SO_REUSEPORT, so that several processes may listen on the address." json:"reusePort"`
-	AsDefault        bool             `description:"Be one of the entry points of routers that name none." json:"asDefault"`
+	AsDefault        bool             `description:"Be one of the entry points of routers that name none. Those for UDP are it in any case, for routers of UDP." json:"asDefault"`
 	Limits           ConnectionLimits `description:"Caps on connections." json:"limits" ours:"true"`
 	Transport        Transport        `description:"Timeouts and the life of connections." json:"transport"`
 	StartTLS         *StartTLS        `description:"Speak a protocol in which the server speaks first and TLS begins later, and nothing else: for TCP routers that name the entry point and choose by server name." json:"startTLS,omitempty" ours:"true"`
@@ -142,8 +142,8 @@ type UDP struct {
 type Observability struct {
 	AccessLogs     bool   `description:"Write access log lines." json:"accessLogs"`
 	Metrics        bool   `description:"Count in metrics." json:"metrics"`
-	Tracing        bool   `description:"Trace." json:"tracing"`
-	TraceVerbosity string `description:"minimal (a span a request) or detailed (a span a layer)." json:"traceVerbosity"`
+	Tracing        bool   `description:"Trace. Without effect in this build, which has no tracing." json:"tracing"`
+	TraceVerbosity string `description:"minimal (a span a request) or detailed (a span a layer). Without effect in this build." json:"traceVerbosity"`
 }
 
 // TLS is the default TLS of an entry point's routers.

@@ -26,7 +26,7 @@ type AccessLog struct {
 	Format        string           `description:"common, genericCLF or json." json:"format"`
 	Filters       AccessLogFilters `description:"Which requests get a line; one that any filter picks does." json:"filters"`
 	Fields        AccessLogFields  `description:"Which fields a line has." json:"fields"`
-	BufferingSize int              `description:"Lines that may wait for the writer. 0 stands for a default of the writer's." json:"bufferingSize"`
+	BufferingSize int              `description:"Lines that may wait for the writer. Fewer than 8192 stand for 8192." json:"bufferingSize"`
 	AddInternals  bool             `description:"Log requests to internal services too." json:"addInternals"`
 	DualOutput    bool             `description:"Write the file beside OpenTelemetry export." json:"dualOutput"`
 	Rotation      `ours:"true"`
