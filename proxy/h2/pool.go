@@ -56,6 +56,7 @@ type Pool struct {
 	spread int // how many connections are good to have under load
 	count  atomic.Int64
 	conns  atomic.Pointer[[]*upConn] // those that may take requests
+	room   atomic.Int32              // how many requests a new connection is taken to allow: as many as the last
 	now    atomic.Int64              // coarse time, of the sweeper
 	ticket *sweep.Ticket
 	closed atomic.Bool
@@ -73,6 +74,7 @@ func NewPool(config PoolConfig) *Pool {
 	}
 	p := &Pool{config: config, spread: runtime.GOMAXPROCS(0)}
 	p.conns.Store(new([]*upConn))
+	p.room.Store(assumed)
 	p.now.Store(clock.Now())
 	p.ticket = poolSweeper.Add(p)
 	return p

@@ -33,6 +33,7 @@ type upConn struct {
 	ticket *sweep.Ticket
 	load   atomic.Int32 // requests under way or about to be
 	limit  atomic.Int32 // how many may be
+	shut   atomic.Bool  // the server allows none, for now
 	// connects says that the server takes extended CONNECTs. RFC 8441 §3.
 	connects atomic.Bool
 	// greeting is closed once the server's SETTINGS have come, or never will.

@@ -24,15 +24,19 @@ func (p *Pool) grow() {
 	}
 }
 
-// dial joins a connection that is being made, or begins to make one.
+// dial joins a connection that is being made, or begins to make one. It does not where the server lets
+// nobody ask on those that there are: it would not on more.
 func (p *Pool) dial() (*dialing, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, d := range p.dials {
-		if d.waiters < assumed {
+		if d.waiters < int(p.room.Load()) {
 			d.waiters++
 			return d, nil
 		}
+	}
+	if n := p.shut(); n >= maxShut {
+		return nil, exchange.Overloaded.Withf("the server allows no requests on any of %d connections", n)
 	}
 	if n := p.count.Load(); p.config.MaxConns > 0 && n >= int64(p.config.MaxConns) {
 		return nil, exchange.Overloaded.Withf("the server already has %d connections, and takes no more requests on them", n)
@@ -40,6 +44,20 @@ func (p *Pool) dial() (*dialing, error) {
 	d := p.begin()
 	d.waiters++
 	return d, nil
+}
+
+// maxShut is how many connections are kept on which the server allows no requests. Another may lead to a
+// server behind the same address that does.
+const maxShut = 3
+
+// shut counts the connections on which the server allows no requests.
+func (p *Pool) shut() (n int) {
+	for _, u := range *p.conns.Load() {
+		if u.shut.Load() {
+			n++
+		}
+	}
+	return n
 }
 
 // begin makes a connection. With the lock.
@@ -107,6 +125,9 @@ func (p *Pool) connect(ctx context.Context) (*upConn, error) {
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	if limit := u.limit.Load(); limit > 0 {
+		p.room.Store(limit)
+	}
 	return u, u.over
 }
 

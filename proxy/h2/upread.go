@@ -298,6 +298,7 @@ func (u *upConn) settings(f *frame.Frame) *frame.Error {
 	}
 	if u.kept && !u.leaving {
 		u.limit.Store(limit)
+		u.shut.Store(limit == 0)
 	}
 	u.out = frame.AppendSettingsAck(u.out)
 	return nil
