@@ -8,6 +8,8 @@ type Edge struct {
 	Fallback *Policy
 	// Open says that some router takes requests for any host.
 	Open bool
+	// Relayed says that what connections carry is passed on, whatever it is.
+	Relayed bool
 }
 
 // policy returns what a name in normal form is bound to, and whether a router asks for it by name.

@@ -23,6 +23,7 @@ type Policy struct {
 	base   *tls.Config
 	strict strictness
 	store  *Store
+	stated bool              // the protocols are not those that stand for none
 	id     [sha256.Size]byte // of what a session ticket proves
 	// configs are base with its tickets, by the protocols offered.
 	configs sync.Map // string → *offer
@@ -61,6 +62,9 @@ func (s *Store) NewPolicy(name string, o *dynamic.TLSOptions, authorities [][]by
 	if c.NextProtos, err = protocols(o.ALPNProtocols); err != nil {
 		return nil, err
 	}
+	var unstated dynamic.TLSOptions
+	unstated.SetDefaults()
+	p.stated = !slices.Equal(o.ALPNProtocols, unstated.ALPNProtocols)
 	if err := p.clients(c, o.ClientAuth, authorities); err != nil {
 		return nil, err
 	}
@@ -168,6 +172,24 @@ func (p *Policy) holds(state *tls.ConnectionState) bool {
 	return true
 }
 
+// postgresALPN is what clients of Postgres name since version 17, which go no further when a connection that
+// began with TLS does not agree to it.
+const postgresALPN = "postgresql"
+
+// relayed are the protocols for a client of what is passed on that offers some. Those that stand for none
+// are of HTTP, and must not keep away who speaks something else: Postgres is agreed to, and the rest is left
+// to the two ends, as by servers that know nothing of ALPN.
+func (p *Policy) relayed(offered []string) []string {
+	common := func(name string) bool { return slices.Contains(p.base.NextProtos, name) }
+	switch {
+	case p.stated, len(offered) == 0, slices.ContainsFunc(offered, common):
+		return nil
+	case slices.Contains(offered, postgresALPN):
+		return []string{postgresALPN}
+	}
+	return []string{}
+}
+
 // offer is a configuration for one list of protocols.
 type offer struct {
 	config *tls.Config
@@ -175,13 +197,16 @@ type offer struct {
 	keys   *ticketKeys // those it has
 }
 
-// config is what a handshake is made with that offers names; none stands for the policy's own.
+// config is what a handshake is made with that offers names; nil stands for the policy's own.
 func (p *Policy) config(names []string) *tls.Config {
-	key := strings.Join(names, "\x00")
+	key := "\x00" + strings.Join(names, "\x00")
+	if names == nil {
+		key = ""
+	}
 	found, ok := p.configs.Load(key)
 	if !ok {
 		c := p.base.Clone()
-		if len(names) > 0 {
+		if names != nil {
 			c.NextProtos = names
 		}
 		found, _ = p.configs.LoadOrStore(key, &offer{config: c})

@@ -281,6 +281,40 @@ func TestOfferedProtocols(t *testing.T) {
 	}
 }
 
+// What is passed on may be of any protocol. Those that stand for no stated ones keep nobody away; stated ones do.
+func TestProtocolsOfWhatIsPassedOn(t *testing.T) {
+	var unstated dynamic.TLSOptions
+	unstated.SetDefaults()
+	for _, c := range []struct {
+		name    string
+		options dynamic.TLSOptions
+		relayed bool
+		offered []string
+		want    string
+		refused bool
+	}{
+		{name: "http", options: unstated, relayed: true, offered: []string{"postgresql", "http/1.1", "h2"}, want: "h2"},
+		{name: "postgres", options: unstated, relayed: true, offered: []string{"postgresql"}, want: "postgresql"},
+		{name: "another", options: unstated, relayed: true, offered: []string{"mqtt"}},
+		{name: "none", options: unstated, relayed: true},
+		{name: "stated", options: dynamic.TLSOptions{ALPNProtocols: []string{"h2"}}, relayed: true, offered: []string{"postgresql"}, refused: true},
+		{name: "stated, of Postgres", options: dynamic.TLSOptions{ALPNProtocols: []string{"h2", "postgresql"}}, relayed: true, offered: []string{"postgresql"}, want: "postgresql"},
+		{name: "not passed on", options: unstated, offered: []string{"postgresql"}, refused: true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := &Store{}
+			edge := bound(policy(t, s, "p", c.options), nil)
+			edge.Relayed = c.relayed
+			for range 2 {
+				o := shake(t, at(s, edge), &tls.Config{ServerName: "a.example", InsecureSkipVerify: true, NextProtos: c.offered})
+				if refused := o.clientErr != nil; refused != c.refused || o.client.NegotiatedProtocol != c.want {
+					t.Errorf("%q: %v", o.client.NegotiatedProtocol, o.clientErr)
+				}
+			}
+		})
+	}
+}
+
 // Hardening 32: options that cannot be honoured are errors.
 func TestOptionsThatCannotBeHonoured(t *testing.T) {
 	s := &Store{}

@@ -177,6 +177,9 @@ func (s *Store) configFor(edge *Edge, hello *tls.ClientHelloInfo, protocols []st
 		return refuse(reason)
 	}
 	session.name, session.policy = name, p
+	if edge.Relayed {
+		protocols = p.relayed(hello.SupportedProtos)
+	}
 	return p.config(protocols)
 }
 

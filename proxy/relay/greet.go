@@ -41,8 +41,8 @@ func (r *Refusal) Error() string { return r.Err.Error() }
 func (r *Refusal) Unwrap() error { return r.Err }
 
 // Greeted returns the router that takes a connection whose client has begun to speak; nil leaves it to
-// HTTP, which a server of MySQL never does. All that it reads is Ahead afterwards, but for the request of a Postgres client for TLS, which it
-// answers. The error may be a *Refusal. The caller bounds the time.
+// HTTP, which a server of MySQL never does. All that it reads is Ahead afterwards, but for the requests of
+// Postgres' clients, which it answers. The error may be a *Refusal. The caller bounds the time.
 func (s *Server) Greeted(conn *listen.Conn, info *exchange.Conn) (*Choice, error) {
 	if s.MySQL != nil {
 		return s.greetMySQL(conn, info)
@@ -52,7 +52,7 @@ func (s *Server) Greeted(conn *listen.Conn, info *exchange.Conn) (*Choice, error
 		return nil, nil
 	}
 	if routes.Secures() {
-		asked, err := askedByPostgres(conn)
+		asked, err := s.askedByPostgres(routes, conn, info)
 		if err != nil {
 			return nil, err
 		}
@@ -73,7 +73,7 @@ func (s *Server) Greeted(conn *listen.Conn, info *exchange.Conn) (*Choice, error
 	if r == nil {
 		return nil, nil
 	}
-	return &Choice{server: s, route: r, hello: h}, nil
+	return &Choice{server: s, route: r, hello: h, postgres: h.sent && directPostgres(r, &h)}, nil
 }
 
 // sniffHello reads the ClientHello, if the client begins with one.

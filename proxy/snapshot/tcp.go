@@ -150,7 +150,7 @@ func (b *Builder) terminate(n *node, asked *dynamic.TCPRouterTLS, r *router, way
 	if err != nil {
 		return err
 	}
-	edge := &identity.Edge{Fallback: policy, Open: true}
+	edge := &identity.Edge{Fallback: policy, Open: true, Relayed: true}
 	config := b.options.Identity.Config(func() *identity.Edge { return edge })
 	way.TLS = func() *tls.Config { return config }
 	return nil

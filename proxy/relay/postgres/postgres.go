@@ -10,11 +10,17 @@ import (
 )
 
 // Request is what a client that wants TLS sends first: SSLRequest. Agreed is the answer of a server that
-// does it. Neither may be changed.
+// does it. One that has a ticket of Kerberos sends RequestGSS before: GSSENCRequest. Who is answered
+// Declined goes on without. None may be changed.
 var (
-	Request = []byte{0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f}
-	Agreed  = []byte{'S'}
+	Request    = []byte{0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f}
+	RequestGSS = []byte{0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x30}
+	Agreed     = []byte{'S'}
+	Declined   = []byte{'N'}
 )
+
+// ALPN is Postgres' name in TLS.
+const ALPN = "postgresql"
 
 // Ask asks a server for TLS. What it sends after it has agreed is TLS, of which nothing is read.
 func Ask(server io.ReadWriter) error {
