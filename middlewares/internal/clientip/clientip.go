@@ -61,7 +61,7 @@ func (s *Strategy) Of(x *exchange.Exchange) netip.Addr {
 	case s.depth > 0:
 		addr = nthFromRight(x, s.depth)
 	case s.excluded != nil:
-		return firstOutside(x, s.excluded)
+		addr = firstOutside(x, s.excluded)
 	default:
 		addr = Plain(x.Client)
 	}

@@ -35,6 +35,12 @@ func TestOf(t *testing.T) {
 		{"garbage hides what is left of it", &clientip.Config{ExcludedIPs: []string{"12.0.0.1"}}, "",
 			[]any{"X-Forwarded-For: 10.0.0.1, nonsense, 12.0.0.1"}, ""},
 		{"subnet", &clientip.Config{IPv6Subnet: new(64)}, "2001:db8:1:2:3::4", nil, "2001:db8:1:2::"},
+		{"subnet of what depth finds", &clientip.Config{Depth: 1, IPv6Subnet: new(64)}, "",
+			[]any{"X-Forwarded-For: 2001:db8:1:2:3::4"}, "2001:db8:1:2::"},
+		{"subnet of what is not excluded", &clientip.Config{ExcludedIPs: []string{"13.0.0.1"}, IPv6Subnet: new(64)}, "",
+			[]any{"X-Forwarded-For: 2001:db8:1:2:3::4, 13.0.0.1"}, "2001:db8:1:2::"},
+		{"no subnet of nothing", &clientip.Config{ExcludedIPs: []string{"::/0"}, IPv6Subnet: new(64)}, "",
+			[]any{"X-Forwarded-For: 2001:db8:1:2:3::4"}, ""},
 		{"subnet leaves IPv4 alone", &clientip.Config{IPv6Subnet: new(64)}, "10.0.0.7", nil, "10.0.0.7"},
 	} {
 		s, err := clientip.New(c.config)
