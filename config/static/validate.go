@@ -106,6 +106,9 @@ func (l *Loaded) entryPoints() {
 		l.startTLS(key, e)
 		l.transports(key, e)
 		l.redirection(name, e)
+		if t := e.HTTP.TLS; t != nil && t.CertResolver == "" && len(t.Domains) > 0 {
+			l.problem(key+".http.tls.domains", "does nothing without certResolver, which obtains certificates for them; name one, or remove it")
+		}
 	}
 }
 

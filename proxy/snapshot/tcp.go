@@ -127,7 +127,9 @@ func (b *Builder) tcpRoute(n *node, config *dynamic.TCPRouter, r *router) (way *
 			way.Service = s.value.(*streamService).core
 		}
 	}
-	if asked := config.TLS; asked != nil && !asked.Passthrough {
+	if asked := config.TLS; asked != nil && asked.Passthrough {
+		checkPassthrough(asked, &n.shown.State)
+	} else if asked != nil {
 		if err := b.terminate(n, asked, r, way); err != nil {
 			errs = append(errs, err)
 		}
@@ -141,11 +143,25 @@ func (b *Builder) tcpRoute(n *node, config *dynamic.TCPRouter, r *router) (way *
 	return way, errs
 }
 
+// checkPassthrough tells of what is asked of TLS that is the server's to terminate: clients are not asked for what the
+// options say.
+func checkPassthrough(asked *dynamic.TCPRouterTLS, state *State) {
+	for _, key := range []struct {
+		set  bool
+		name string
+	}{{asked.Options != "", "options"}, {asked.CertResolver != "", "certResolver"}, {len(asked.Domains) > 0, "domains"}} {
+		if key.set {
+			state.Add(fmt.Sprintf("tls.%s does nothing with tls.passthrough: the server terminates TLS", key.name), false)
+		}
+	}
+}
+
 // terminate has a router's connections terminated under the options that it names, whatever name the
 // client asks for.
 func (b *Builder) terminate(n *node, asked *dynamic.TCPRouterTLS, r *router, way *relay.Route) error {
-	b.want(n, &dynamic.RouterTLS{CertResolver: asked.CertResolver, Domains: asked.Domains}, r)
-	b.checkWanted(n, asked.CertResolver, "HostSNI")
+	certificates := &dynamic.RouterTLS{CertResolver: asked.CertResolver, Domains: asked.Domains}
+	b.want(n, certificates, r)
+	b.checkWanted(n, certificates, "HostSNI")
 	policy, err := b.policy(asked.Options, n.provider())
 	if err != nil {
 		return err

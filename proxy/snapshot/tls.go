@@ -193,7 +193,7 @@ func (b *Builder) secure(n *node, config *dynamic.Router, r *router, at int, p *
 	r.bound = append(r.bound, bound)
 	b.want(n, asked, r)
 	if config.TLS != nil {
-		b.checkWanted(n, asked.CertResolver, "Host")
+		b.checkWanted(n, asked, "Host")
 	}
 }
 
@@ -246,8 +246,13 @@ func (b *Builder) want(n *node, asked *dynamic.RouterTLS, r *router) {
 }
 
 // checkWanted tells of a router that asks a resolver for certificates and names no host, by the matcher or in
-// tls.domains, so that it has none. One that has the resolver from its entry point did not ask.
-func (b *Builder) checkWanted(n *node, resolver, matcher string) {
+// tls.domains, so that it has none; and of one that names them and no resolver. One that has the resolver from its
+// entry point did not ask.
+func (b *Builder) checkWanted(n *node, asked *dynamic.RouterTLS, matcher string) {
+	resolver := asked.CertResolver
+	if resolver == "" && len(asked.Domains) > 0 {
+		n.shown.Add("tls.domains does nothing without tls.certResolver, which obtains certificates for them", false)
+	}
 	if len(n.shown.wanted) > 0 || !slices.Contains(b.options.Resolvers, resolver) {
 		return
 	}
