@@ -48,6 +48,21 @@ func TestReferenceHasEveryKey(t *testing.T) {
 	for path := range documented {
 		t.Errorf("%s is documented and is no key", path)
 	}
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, kind := range middlewares.Kinds() {
+		if kind == "ipWhiteList" {
+			continue // the old name of another
+		}
+		if !strings.Contains(built, "["+kind+"](../../middlewares/") {
+			t.Errorf("the reference does not list the middleware %s", kind)
+		}
+		if !regexp.MustCompile(`(?m)^\| Middlewares \|.* ` + kind + `\b`).Match(readme) {
+			t.Errorf("README.md does not list the middleware %s", kind)
+		}
+	}
 	for _, m := range listedKind.FindAllStringSubmatch(built, -1) {
 		if _, err := os.Stat("../../" + m[2]); err != nil || !slices.Contains(middlewares.Kinds(), m[1]) {
 			t.Errorf("the reference lists the middleware %s, which does not exist: %v", m[1], err)
