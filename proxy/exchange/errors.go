@@ -27,6 +27,7 @@ const (
 	TooManyRequests // a rate or concurrency limit
 	VersionUnknown  // not a version of HTTP we speak
 	MethodUnknown   // a method or transfer coding we do not implement
+	ExpectUnknown   // the client expects what we do not do. RFC 9110 §10.1.1
 
 	// The server's.
 	NoEndpoint       // the service has no usable server
@@ -68,6 +69,7 @@ var kinds = [...]kindInfo{
 	TooManyRequests:  {"too_many_requests", 429, h2Calm},
 	VersionUnknown:   {"version_unknown", 505, h2Cancel},
 	MethodUnknown:    {"method_unknown", 501, h2Cancel},
+	ExpectUnknown:    {"expect_unknown", 417, h2Cancel},
 	NoEndpoint:       {"no_endpoint", 503, h2Refused},
 	DialFailed:       {"dial_failed", 502, h2Refused},
 	DialTimeout:      {"dial_timeout", 504, h2Refused},

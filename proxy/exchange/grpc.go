@@ -41,7 +41,8 @@ var grpcCodes = [len(kinds)]uint8{
 	ClientAbort: grpcCancelled, Unauthorized: grpcUnauthenticated, Forbidden: grpcPermissionDenied,
 	NotFound: grpcUnimplemented, Misdirected: grpcUnavailable, TooManyRequests: grpcUnavailable,
 	VersionUnknown: grpcUnimplemented, MethodUnknown: grpcUnimplemented,
-	NoEndpoint: grpcUnavailable, DialFailed: grpcUnavailable, DialTimeout: grpcUnavailable,
+	ExpectUnknown: grpcUnimplemented,
+	NoEndpoint:    grpcUnavailable, DialFailed: grpcUnavailable, DialTimeout: grpcUnavailable,
 	UpstreamTimeout: grpcDeadlineExceeded, UpstreamReset: grpcUnavailable, UpstreamProtocol: grpcInternal,
 	UpstreamTLS: grpcUnavailable, Overloaded: grpcUnavailable, Draining: grpcUnavailable,
 }

@@ -33,13 +33,15 @@ func (b *Block) Request(r *exchange.Request, ended bool) error {
 		if ended || s.length >= 0 {
 			return RuleLengthBody // what follows is the tunnel
 		}
-		return nil
 	case !ended:
 		r.Length = s.length
 	case s.length > 0:
 		return RuleLengthBody
 	default:
 		r.Length = 0
+	}
+	if s.unmet { // in all else it means one thing: the client is told
+		return RuleExpect
 	}
 	r.Continue = s.expect && r.Length != 0
 	return nil

@@ -37,7 +37,7 @@ var (
 	RuleHostInvalid  = Bad("host_invalid", "Host is not a host with an optional port")
 	RuleLength       = Bad("content_length", "Content-Length is not a plain number")
 	RuleLengthMany   = Bad("content_length_many", "Content-Length values differ")
-	RuleExpect       = Bad("expect", "Expect is other than 100-continue")
+	RuleExpect       = &Rule{"expect", exchange.ExpectUnknown, "Expect is other than 100-continue"}
 	RuleTrailerSize  = Bad("trailer_size", "the trailer section is over the limit")
 	RuleInterimFlood = Bad("interim_flood", "more interim responses than the limit")
 )

@@ -8,6 +8,7 @@ type scan struct {
 	host   []byte
 	length int64 // -1: no Content-Length
 	expect bool
+	unmet  bool // something else is expected than we know
 }
 
 // walk puts the regular fields of the section into h and the others into s. want are the pseudo-header
@@ -91,10 +92,11 @@ func (b *Block) take(h *exchange.Header, s *scan, f *field) *Rule {
 		}
 		b.keep(h, f) // end to end it says that the client takes trailers: gRPC wants it
 	case expectID:
-		if !exchange.EqualFold(v, "100-continue") {
-			return RuleExpect
+		if exchange.EqualFold(v, "100-continue") {
+			s.expect = true
+		} else {
+			s.unmet = true
 		}
-		s.expect = true
 	}
 	return nil
 }

@@ -17,6 +17,7 @@ type framing struct {
 	upgrading   bool // Connection: upgrade
 	upgrade     []byte
 	expect      bool
+	unmet       bool      // something else is expected than we know
 	connections [4][]byte // Connection fields that name others
 	nConnection int
 }
@@ -163,10 +164,11 @@ func (f *framing) take(id exchange.ID, v []byte) error {
 	case upgradeID:
 		f.upgrade = v
 	case expectID:
-		if !exchange.EqualFold(v, "100-continue") {
-			return fields.RuleExpect
+		if exchange.EqualFold(v, "100-continue") {
+			f.expect = true
+		} else {
+			f.unmet = true
 		}
-		f.expect = true
 	}
 	return nil
 }

@@ -184,5 +184,8 @@ func requestFraming(r *exchange.Request, f *framing) error {
 		}
 		r.Upgrade = f.upgrade
 	}
+	if f.unmet { // in all else it means one thing: the client is told
+		return fields.RuleExpect
+	}
 	return nil
 }

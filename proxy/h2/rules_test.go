@@ -117,6 +117,12 @@ func TestServerRules(t *testing.T) {
 		"long target": {func(p *peer) []byte {
 			return headersFrame(1, true, p.header(":method=GET", ":scheme=http", ":authority=h", ":path=/"+big[:9000]))
 		}, []string{"HEADERS 1 :status=414 content-type=text/plain; charset=utf-8 content-length=21"}, "target_too_long"},
+		"another expectation": {func(p *peer) []byte {
+			return join(p.request(1, "POST", false, "expect=200-ok"), frame.AppendData(nil, 1, []byte("body"), true))
+		}, []string{"HEADERS 1 :status=417 content-type=text/plain; charset=utf-8 content-length=19"}, "expect"},
+		"another expectation of a change of protocol": {func(p *peer) []byte {
+			return headersFrame(1, false, p.header(":method=CONNECT", ":protocol=websocket", ":scheme=http", ":authority=h", ":path=/", "expect=200-ok"))
+		}, []string{"HEADERS 1 :status=417 content-type=text/plain; charset=utf-8 content-length=19"}, "expect"},
 		"even stream": {func(p *peer) []byte { return p.request(2, "GET", true) },
 			[]string{"GOAWAY 0 PROTOCOL_ERROR stream_even", "closed"}, "stream_even"},
 		"lower stream": {func(p *peer) []byte { return join(p.request(5, "POST", false), p.request(3, "GET", true)) },

@@ -153,8 +153,8 @@ func bomb(n int) []byte {
 	return frameOf(frame.Headers, section)
 }
 
-// TestTooLargeHeads: they are answered, and cost no more than the limits say.
-func TestTooLargeHeads(t *testing.T) {
+// TestRefusedHeads: what is too large or not to be had is answered, and costs no more than the limits say.
+func TestRefusedHeads(t *testing.T) {
 	s := start(t, echo)
 	r := s.raw()
 	many := make([]string, 0, 2*101)
@@ -165,12 +165,13 @@ func TestTooLargeHeads(t *testing.T) {
 		head         []byte
 		status, rule string
 	}{
-		"a long value":  {get("a", strings.Repeat("x", 33<<10)), "431", "header_size"},
-		"many fields":   {get(many...), "431", "field_count"},
-		"a long target": {headers(":method", "GET", ":scheme", "https", ":authority", "h", ":path", "/"+strings.Repeat("x", 9<<10)), "414", "target_too_long"},
-		"a bomb":        {bomb(2000), "431", "field_count"},
-		"a long frame":  {frame.AppendHead(nil, frame.Headers, 1<<30), "431", "header_size"},
-		"CONNECT":       {headers(":method", "CONNECT", ":authority", "h:1"), "501", "connect"},
+		"a long value":   {get("a", strings.Repeat("x", 33<<10)), "431", "header_size"},
+		"many fields":    {get(many...), "431", "field_count"},
+		"a long target":  {headers(":method", "GET", ":scheme", "https", ":authority", "h", ":path", "/"+strings.Repeat("x", 9<<10)), "414", "target_too_long"},
+		"a bomb":         {bomb(2000), "431", "field_count"},
+		"a long frame":   {frame.AppendHead(nil, frame.Headers, 1<<30), "431", "header_size"},
+		"CONNECT":        {headers(":method", "CONNECT", ":authority", "h:1"), "501", "connect"},
+		"an expectation": {append(post("expect", "200-ok"), data("body")...), "417", "expect"},
 	} {
 		q := r.send(test.head)
 		head, _, err := answer(t, q)
