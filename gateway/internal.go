@@ -44,7 +44,7 @@ func InternalRouters(c *static.Configuration) *dynamic.Configuration {
 	}
 	maps.Copy(h.Routers, challengeRouters(c))
 	for name, e := range c.EntryPoints {
-		if e.HTTP.Redirections == nil || e.HTTP.Redirections.EntryPoint == nil {
+		if e.HTTP.Redirections == nil || e.HTTP.Redirections.EntryPoint == nil || e.Protocol() == "udp" {
 			continue
 		}
 		r := e.HTTP.Redirections.EntryPoint

@@ -14,7 +14,7 @@ func TestInternalRouters(t *testing.T) {
 	web, secure := &static.EntryPoint{Address: ":80"}, &static.EntryPoint{Address: "[::]:8443"}
 	web.HTTP.Redirections = &static.Redirections{EntryPoint: &static.RedirectEntryPoint{To: "secure", Scheme: "https", Permanent: true, Priority: 7}}
 	c := &static.Configuration{
-		EntryPoints: map[string]*static.EntryPoint{"web": web, "secure": secure},
+		EntryPoints: map[string]*static.EntryPoint{"web": web, "secure": secure, "dns": {Address: ":53/udp", HTTP: web.HTTP}},
 		API:         &static.API{BasePath: "/base/", Insecure: true, Dashboard: true, Debug: true},
 		Ping:        &static.Ping{EntryPoint: "web"},
 		Metrics:     &static.Metrics{Prometheus: &static.Prometheus{EntryPoint: "secure"}},

@@ -30,6 +30,10 @@ http:
   routers: {a: {rule: Host(~a.test~), service: s}}
   services: {s: {loadBalancer: {servers: [{url: "http://127.0.0.1:1"}]}}}
 `, true, nil},
+		{"keys without effect", `
+-- static.yaml --
+entryPoints: {dns: {address: ":0/udp", forwardedHeaders: {insecure: true}}}
+`, true, []string{"warning: static.yaml:1: entryPoints.dns.forwardedHeaders", "UDP", "ok: static.yaml"}},
 		{"unknown static keys", `
 -- static.yaml --
 entrypoint: {web: {address: ":0"}}

@@ -18,6 +18,8 @@ type Loaded struct {
 	File string
 	// Problems is everything that is wrong, at once, in the order of the places.
 	Problems []dynamic.Problem
+	// Warnings are what is accepted and has no effect, in the same order.
+	Warnings []dynamic.Problem
 
 	places map[string]load.Place // by lower-case path
 }
@@ -45,9 +47,9 @@ func Load(args, environ []string) *Loaded {
 
 	l.complete()
 	l.validate()
-	slices.SortStableFunc(l.Problems, func(a, b dynamic.Problem) int {
-		return cmp.Or(strings.Compare(a.Source, b.Source), cmp.Compare(a.Line, b.Line))
-	})
+	l.vain()
+	slices.SortStableFunc(l.Problems, byPlace)
+	slices.SortStableFunc(l.Warnings, byPlace)
 	return l
 }
 

@@ -88,7 +88,7 @@ func TestDefaultFile(t *testing.T) {
 }
 
 // TestTranscripts loads with the args, environment and files of every transcript. "want" holds the
-// problems, then those lines of the effective configuration that do not come from a default.
+// problems and the warnings, then those lines of the effective configuration that do not come from a default.
 func TestTranscripts(t *testing.T) {
 	names, err := filepath.Glob("testdata/load/*.txtar")
 	if err != nil || len(names) == 0 {
@@ -127,6 +127,9 @@ func TestTranscripts(t *testing.T) {
 			var got, print strings.Builder
 			for _, p := range l.Problems {
 				got.WriteString(p.String() + "\n")
+			}
+			for _, w := range l.Warnings {
+				got.WriteString("warning: " + w.String() + "\n")
 			}
 			if err := l.Print(&print); err != nil {
 				t.Fatal(err)

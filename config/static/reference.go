@@ -98,7 +98,8 @@ What a process starts with: a change takes [a new process](../restart.md). It is
 - **Flags**: ` + "`--entryPoints.web.address=:80`" + `. Booleans and sections need no value; a list may be repeated or separated by commas.
 
 Keys are those of Traefik v3. They compare without regard to case, and so do the words that some take, such as
-` + "`json`" + `. An unknown key is an error. A duration is a number with a unit, such as ` + "`10s` or `500ms`" + `; a
+` + "`json`" + `. An unknown key is an error; one that
+has no effect on an entry point, since that is for UDP, is a warning in the log and of ` + "`pergola check`" + `. A duration is a number with a unit, such as ` + "`10s` or `500ms`" + `; a
 bare integer is seconds. ` + "`off`" + ` as default means that the section is not there unless it is written;
 ` + "`ping: {}`" + ` or ` + "`--ping`" + ` turns it on.
 

@@ -38,11 +38,16 @@ func (l *Loaded) restart() {
 	}
 }
 
-// problem notes what is wrong with a key, at the place of the key or of the section it is in.
+// problem notes what is wrong with a key.
 func (l *Loaded) problem(key, format string, args ...any) {
 	if slices.ContainsFunc(l.Problems, func(p dynamic.Problem) bool { return p.Key == key }) {
 		return // it could not even be decoded
 	}
+	l.Problems = append(l.Problems, l.complaint(key, fmt.Sprintf(format, args...)))
+}
+
+// complaint is what is said of a key, at the place of the key or of the section it is in.
+func (l *Loaded) complaint(key, message string) dynamic.Problem {
 	place := load.Place{}
 	for k := strings.ToLower(key); k != "" && place.Source == ""; {
 		place = l.places[k]
@@ -51,7 +56,7 @@ func (l *Loaded) problem(key, format string, args ...any) {
 	if place.Source == "" {
 		place.Source = l.File
 	}
-	l.Problems = append(l.Problems, dynamic.Problem{Source: place.Source, Line: place.Line, Key: key, Message: fmt.Sprintf(format, args...)})
+	return dynamic.Problem{Source: place.Source, Line: place.Line, Key: key, Message: message}
 }
 
 // oneOf checks that a value is one of the words that are allowed, in any case, and gives it the case that they have
@@ -106,9 +111,6 @@ func (l *Loaded) entryPoints() {
 		l.startTLS(key, e)
 		l.transports(key, e)
 		l.redirection(name, e)
-		if t := e.HTTP.TLS; t != nil && t.CertResolver == "" && len(t.Domains) > 0 {
-			l.problem(key+".http.tls.domains", "does nothing without certResolver, which obtains certificates for them; name one, or remove it")
-		}
 	}
 }
 
@@ -136,9 +138,6 @@ func (l *Loaded) http3(key string, e *EntryPoint) {
 	}
 	if e.HTTP3.AdvertisedPort > 65535 {
 		l.problem(key+".advertisedPort", "is %d; it must be a number from 0 to 65535", e.HTTP3.AdvertisedPort)
-	}
-	if e.Protocol() == "udp" {
-		l.problem(key, "is for an entry point on a TCP address, such as :443: it adds the UDP port")
 	}
 }
 

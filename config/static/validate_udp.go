@@ -25,15 +25,14 @@ func httpOnly(e *EntryPoint) []stated {
 	}
 }
 
-// transports checks that an entry point says nothing of the transport that it does not have.
+// transports checks that an entry point says nothing of ours for the transport that it does not have. What Traefik
+// takes there too is told of by vain.
 func (l *Loaded) transports(key string, e *EntryPoint) {
-	written := func(name string) stated { return stated{l.Origin(key+"."+name).Source != "", name} }
+	written := func(name string) stated { return stated{l.stated(key + "." + name), name} }
 	if e.Protocol() != "udp" {
 		l.misplaced(key, "is for an entry point on a UDP address, such as :53/udp", written("udp.maxSessions"), written("udp.maxSessionsPerClient"))
 		return
 	}
-	l.misplaced(key, "is for HTTP, which an entry point for UDP does not speak; give HTTP an entry point of its own", httpOnly(e)...)
-	l.misplaced(key, "is for TCP: no datagram has a PROXY header here", stated{e.ProxyProtocol != nil, "proxyProtocol"})
 	l.misplaced(key, "is for connections of TCP; of UDP, udp.maxSessions and udp.maxSessionsPerClient bound the sessions",
 		written("limits.maxConnections"), written("limits.maxConnectionsPerClient"))
 	l.misplaced(key, "is for connections of TCP; of UDP, udp.timeout ends sessions", written("tcp.idleTimeout"))

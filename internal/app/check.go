@@ -11,7 +11,7 @@ import (
 	"github.com/pergola-mesh/pergola/providers/file"
 )
 
-// check validates the whole configuration and lists everything that is wrong with it.
+// check validates the whole configuration and lists everything that is wrong with it, and what has no effect.
 func check(args, environ []string, stdout, stderr io.Writer) int {
 	show := slices.Contains(args, "--print") || slices.Contains(args, "-print")
 	args = slices.DeleteFunc(slices.Clone(args), func(a string) bool { return a == "--print" || a == "-print" })
@@ -21,6 +21,9 @@ func check(args, environ []string, stdout, stderr io.Writer) int {
 			fmt.Fprintln(stderr, "pergola check:", err)
 			return exitError
 		}
+	}
+	for _, w := range loaded.Warnings {
+		fmt.Fprintln(stderr, "warning:", w)
 	}
 	problems := loaded.Problems
 	var objects [3]int

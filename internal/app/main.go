@@ -30,7 +30,8 @@ var (
 const usage = `Pergola is an edge gateway.
 
   pergola [flags]           run the gateway
-  pergola check [flags]     validate the static and the dynamic configuration; exit 1 if anything is wrong
+  pergola check [flags]     validate the static and the dynamic configuration; exit 1 if anything is wrong,
+                            not for what is only a warning
       --print               show the effective configuration and where each value came from
   pergola whoami [flags]    run a small HTTP server that answers with the request, to try things out
   pergola version           print the version

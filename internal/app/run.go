@@ -75,6 +75,9 @@ func start(loaded *static.Loaded, args, environ []string) (*process, error) {
 	}
 	p.reopened = append(p.reopened, p.logs)
 	p.logs.Info("starting", "version", version, "configuration", loaded.File)
+	for _, w := range loaded.Warnings {
+		p.logs.Warn("Configuration warning", "warning", w.String())
+	}
 	if p.core, err = newCore(p.config, p.logs.Logger); err != nil {
 		return nil, err
 	}
