@@ -46,9 +46,9 @@ func (p *Pool) dial() (*dialing, error) {
 	return d, nil
 }
 
-// maxShut is how many connections are kept on which the server allows no requests. Another may lead to a
-// server behind the same address that does.
-const maxShut = 3
+// maxShut is how many connections are kept on which the server allows no requests. It may do so for a moment
+// while it allows some on others, and another connection may lead to another server behind the same address.
+const maxShut = 16
 
 // shut counts the connections on which the server allows no requests.
 func (p *Pool) shut() (n int) {
