@@ -1,8 +1,10 @@
 package identity
 
 import (
+	"crypto/x509"
 	"errors"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -48,6 +50,19 @@ func certificateName(name string) (string, error) {
 		return "*." + normal, nil
 	}
 	return normal, nil
+}
+
+// plainNames refuses a client's certificate with a name that not all who are told of it read alike.
+func plainNames(c *x509.Certificate) error {
+	for _, name := range c.DNSNames {
+		if _, err := certificateName(name); err != nil {
+			return err
+		}
+	}
+	if strings.Contains(strings.Join(append(slices.Clip(c.EmailAddresses), c.Subject.CommonName), ""), "\x00") {
+		return errNUL
+	}
+	return nil
 }
 
 // Wildcard is the one that covers name in a certificate; empty when none can. A wildcard is its own.

@@ -107,8 +107,11 @@ func (p *Policy) clients(c *tls.Config, auth *dynamic.ClientAuth, authorities []
 	sum.Sum(p.id[:0])
 	if c.ClientAuth >= tls.VerifyClientCertIfGiven {
 		c.VerifyConnection = func(state tls.ConnectionState) error {
-			if !state.DidResume || len(state.PeerCertificates) == 0 {
+			if len(state.PeerCertificates) == 0 {
 				return nil
+			}
+			if err := plainNames(state.PeerCertificates[0]); err != nil || !state.DidResume {
+				return err
 			}
 			return p.verify(state.PeerCertificates)
 		}

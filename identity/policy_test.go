@@ -37,13 +37,15 @@ func TestClientAuth(t *testing.T) {
 		"expired": ca.Issue([]string{"client"}, func(c *x509.Certificate) {
 			c.NotBefore, c.NotAfter = time.Now().Add(-2*time.Hour), time.Now().Add(-time.Minute)
 		}),
+		"nul":    ca.Issue([]string{"client\x00.evil.example"}),
+		"nul cn": ca.Issue([]string{"client"}, func(c *x509.Certificate) { c.Subject.CommonName = "admin\x00.evil.example" }),
 		"server": ca.Issue([]string{"client"}, func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth} }),
 	}
 	for kind, want := range map[string]string{
 		"":                           "ours",
-		"NoClientCert":               "expired none other ours server",
-		"RequestClientCert":          "expired none other ours server",
-		"RequireAnyClientCert":       "expired other ours server",
+		"NoClientCert":               "expired none nul nul cn other ours server",
+		"RequestClientCert":          "expired none nul nul cn other ours server",
+		"RequireAnyClientCert":       "expired nul nul cn other ours server",
 		"VerifyClientCertIfGiven":    "none ours",
 		"RequireAndVerifyClientCert": "ours",
 	} {
