@@ -354,11 +354,11 @@ func (k *call) giveUp() (again bool) {
 	u := k.u
 	untouched := k.pump == nil || !k.pump.touched
 	switch {
+	case k.refused:
+		k.x.Record.Sent = false // whoever has kept the body may try again
+		return untouched
 	case !untouched:
 		return false
-	case k.refused:
-		k.x.Record.Sent = false
-		return true
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()

@@ -336,8 +336,9 @@ func TestRetries(t *testing.T) {
 		sent   bool
 	}{
 		{"refused", refuse, "POST", []byte("body"), false, true, true},
-		{"refused, streamed body", refuse, "POST", exchangetest.Pieces("bo", "dy"), false, false, true},
+		{"refused, streamed body", refuse, "POST", exchangetest.Pieces("bo", "dy"), false, false, false},
 		{"left", leave, "POST", []byte("body"), false, true, true},
+		{"left, streamed body", leave, "POST", exchangetest.Pieces("bo", "dy"), false, false, false},
 		{"died at once", die, "GET", nil, false, false, true},
 		{"died when used again", dieLater, "GET", nil, true, true, true},
 		{"died when used again, with a body in memory", dieLater, "PUT", []byte("body"), true, true, true},

@@ -50,7 +50,8 @@ const DefaultPingTimeout = 15 * time.Second
 //
 // A request that the server has not looked at, because it refused the stream or was leaving, is sent
 // once more on another connection; so is one that is idempotent and died with a kept connection before
-// any of the answer came. Its body must be untouched. RFC 9113 §8.7, RFC 9110 §9.2.2.
+// any of the answer came. Its body must be untouched: else who has kept it is told that it was not sent.
+// RFC 9113 §8.7, RFC 9110 §9.2.2.
 type Pool struct {
 	config PoolConfig
 	spread int // how many connections are good to have under load
