@@ -254,6 +254,10 @@ func TestProtocols(t *testing.T) {
 		{func(x *exchange.Exchange) {
 			x.Request.Header.Set(exchange.ContentType, "application/grpc-web")
 		}, "2", "grpc-web"},
+		{func(x *exchange.Exchange) {
+			x.Request.Header.Set(exchange.ContentType, "application/grpc-web+proto")
+			x.Response.Ended = 1 + 7
+		}, "7", "grpc-web"},
 	} {
 		m := newMetrics(t, Options{EntryPoints: true})
 		x := newExchange()

@@ -87,8 +87,12 @@ func statusCode(code int) int {
 // grpcUnknown is the status of a call that ended without one.
 const grpcUnknown = 2
 
-// grpcCode is the gRPC status of a response, from its trailers or, when it has no body, its header.
+// grpcCode is the gRPC status of a response, from its trailers or, when it has no body, its header, or what its
+// body has told of it.
 func grpcCode(r *exchange.Response) int {
+	if r.Ended > 0 {
+		return int(r.Ended) - 1
+	}
 	v := r.Trailer.Get(exchange.GRPCStatus)
 	if v == nil {
 		v = r.Header.Get(exchange.GRPCStatus)

@@ -81,7 +81,7 @@ func (h *handler) Handle(x *exchange.Exchange) error {
 		if h.status == http.StatusServiceUnavailable {
 			return errOpen
 		}
-		x.Respond(h.status, "text/plain; charset=utf-8", exchange.StatusText(h.status))
+		x.Refuse(h.status)
 		return nil
 	}
 	err := h.next.Handle(x)

@@ -99,8 +99,11 @@ type handler struct {
 }
 
 // Handle replaces next's answer by a page when its status is one of those. What the client itself
-// broke is left to the codec.
+// broke is left to the codec. A call of gRPC has no use for a page.
 func (h *handler) Handle(x *exchange.Exchange) error {
+	if kind, _ := exchange.CallOf(&x.Request.Header); kind != exchange.NoCall {
+		return h.next.Handle(x)
+	}
 	err := h.next.Handle(x)
 	status := x.Response.Status
 	if err != nil {

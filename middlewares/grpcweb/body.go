@@ -1,9 +1,7 @@
 package grpcweb
 
 import (
-	"bytes"
 	"encoding/base64"
-	"encoding/binary"
 	"io"
 
 	"github.com/pergola-mesh/pergola/proxy/exchange"
@@ -18,9 +16,6 @@ type encoder struct {
 	ended bool
 	out   []byte
 }
-
-// trailerFrame marks a frame of trailers.
-const trailerFrame = 0x80
 
 // Next is exchange.Body.
 func (e *encoder) Next() ([]byte, error) {
@@ -43,13 +38,10 @@ func (e *encoder) Next() ([]byte, error) {
 
 // trailers takes the trailers of the response and makes a frame of them.
 func (e *encoder) trailers() []byte {
-	frame := []byte{trailerFrame, 0, 0, 0, 0}
-	for name, value := range e.x.Response.Trailer.All() {
-		frame = append(frame, bytes.ToLower(name)...)
-		frame = append(append(append(frame, ": "...), value...), "\r\n"...)
-	}
-	e.x.Response.Trailer.Reset(nil)
-	binary.BigEndian.PutUint32(frame[1:], uint32(len(frame)-5))
+	p := &e.x.Response
+	frame := exchange.AppendGRPCWebTrailer(nil, &p.Trailer)
+	p.Ended = exchange.EndedWith(&p.Trailer)
+	p.Trailer.Reset(nil)
 	return frame
 }
 

@@ -35,12 +35,6 @@ type handler struct {
 
 var te = exchange.NewName("Te")
 
-const (
-	native = "application/grpc"
-	web    = "application/grpc-web"
-	text   = "application/grpc-web-text"
-)
-
 // Handle translates gRPC-Web. Other requests pass as they are.
 func (h *handler) Handle(x *exchange.Exchange) error {
 	r := &x.Request
@@ -48,13 +42,14 @@ func (h *handler) Handle(x *exchange.Exchange) error {
 		h.preflight(x)
 		return nil
 	}
-	kind, suffix, ok := parse(r.Header.Get(exchange.ContentType))
-	if !ok || r.Method != "POST" {
+	kind, suffix := exchange.CallOf(&r.Header)
+	if kind < exchange.GRPCWeb || r.Method != "POST" {
 		return h.next.Handle(x)
 	}
-	r.Header.SetBytes(exchange.ContentType, r.Join([]byte(native), suffix))
+	asked := r.Header.Get(exchange.ContentType)
+	r.Header.SetBytes(exchange.ContentType, r.Join([]byte(exchange.GRPC.Type()), suffix))
 	r.Header.Set(te, "trailers")
-	if kind == text {
+	if kind == exchange.GRPCWebText {
 		if r.Body != nil {
 			r.Body, r.Length = &decoder{from: r.Body}, -1
 		}
@@ -64,36 +59,26 @@ func (h *handler) Handle(x *exchange.Exchange) error {
 	}
 	translate(x, kind)
 	h.allow(x)
+	r.Header.SetBytes(exchange.ContentType, asked) // as the client is counted and, if the body breaks off, answered
 	return nil
-}
-
-// parse splits a content type of gRPC-Web into its kind and what follows that, such as "+proto".
-func parse(contentType []byte) (kind string, suffix []byte, ok bool) {
-	for _, kind := range []string{text, web} {
-		if len(contentType) >= len(kind) && exchange.EqualFold(contentType[:len(kind)], kind) {
-			suffix = contentType[len(kind):]
-			return kind, suffix, len(suffix) == 0 || suffix[0] == '+' || suffix[0] == ';'
-		}
-	}
-	return "", nil, false
 }
 
 // translate turns a gRPC response into one of kind. One of another type, such as an error page, is left
 // alone.
-func translate(x *exchange.Exchange, kind string) {
+func translate(x *exchange.Exchange, kind exchange.CallKind) {
 	p := &x.Response
-	contentType := p.Header.Get(exchange.ContentType)
-	if !exchange.IsGRPC(&p.Header) {
+	native, suffix := exchange.CallOf(&p.Header)
+	if native != exchange.GRPC {
 		return
 	}
-	p.Header.SetBytes(exchange.ContentType, bytes.Join([][]byte{[]byte(kind), contentType[len(native):]}, nil))
+	p.Header.SetBytes(exchange.ContentType, append([]byte(kind.Type()), suffix...))
 	if p.Header.Has(exchange.GRPCStatus) && p.Body == nil {
 		return // the status is all there is, and where a page can read it
 	}
 	if p.Body == nil {
 		p.Body = exchange.NewBytes(nil)
 	}
-	p.Body, p.Length = &encoder{from: p.Body, x: x, text: kind == text}, -1
+	p.Body, p.Length = &encoder{from: p.Body, x: x, text: kind == exchange.GRPCWebText}, -1
 }
 
 // isPreflight reports whether a browser asks whether it may call a gRPC service.

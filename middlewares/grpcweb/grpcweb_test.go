@@ -73,6 +73,9 @@ func TestCalls(t *testing.T) {
 		if r.Get("Access-Control-Allow-Origin") != "https://x.example" || r.Get("Access-Control-Expose-Headers") == "" {
 			t.Errorf("%s: the page may not read it", c.name)
 		}
+		if got := string(x.Request.Header.Get(exchange.ContentType)); got != c.contentType || x.Response.Ended != 1 {
+			t.Errorf("%s: it is counted as %s that ended with %d", c.name, got, int(x.Response.Ended)-1)
+		}
 	}
 }
 

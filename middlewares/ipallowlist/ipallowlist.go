@@ -63,6 +63,6 @@ func (h *handler) Handle(x *exchange.Exchange) error {
 	if h.status == http.StatusForbidden {
 		return errOutside
 	}
-	x.Respond(h.status, "text/plain; charset=utf-8", exchange.StatusText(h.status))
+	x.Refuse(h.status)
 	return nil
 }

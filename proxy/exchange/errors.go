@@ -130,15 +130,21 @@ func KindOf(err error) Kind {
 }
 
 // Rescue turns an error into the response the client gets: the status of its kind with the
-// status's own text as body, or to gRPC the code of its kind. It is the one place where errors become answers. The cause is kept in
-// the record for the log.
+// status's own text as body, or to gRPC and gRPC-Web the code of its kind. It is the one place where errors
+// become answers. The cause is kept in the record for the log.
 func Rescue(x *Exchange, err error) {
 	k := KindOf(err)
 	x.Record.Error, x.Record.Kind, x.Record.Failed = err, k, true
-	if IsGRPC(&x.Request.Header) {
-		x.respondGRPC(k)
-		return
-	}
 	status := k.Status()
-	x.Respond(status, "text/plain; charset=utf-8", statusBody(status))
+	if !x.respondGRPC(k.GRPC(), status) {
+		x.Respond(status, "text/plain; charset=utf-8", statusBody(status))
+	}
+}
+
+// Refuse replaces the response with one of a handler's own that has a status and nothing more to say: the
+// status's text as body, or to gRPC the code that its clients make of the status.
+func (x *Exchange) Refuse(status int) {
+	if !x.respondGRPC(grpcOf(status), status) {
+		x.Respond(status, "text/plain; charset=utf-8", StatusText(status))
+	}
 }

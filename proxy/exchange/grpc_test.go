@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"testing"
@@ -17,7 +18,7 @@ func TestRescueGRPC(t *testing.T) {
 		{"application/grpc+proto", UpstreamTimeout, "200 application/grpc 4 Gateway Timeout"},
 		{"application/grpc; x=y", NotFound, "200 application/grpc 12 Not Found"},
 		{"Application/GRPC", ClientAbort, "200 application/grpc 1 Client Closed Request"},
-		{"application/grpc-web", NotFound, "404 text/plain; charset=utf-8  "},
+		{"application/grpc-webby", NotFound, "404 text/plain; charset=utf-8  "},
 		{"application/json", NotFound, "404 text/plain; charset=utf-8  "},
 		{"", Forbidden, "403 text/plain; charset=utf-8  "},
 	} {
@@ -38,6 +39,42 @@ func TestRescueGRPC(t *testing.T) {
 	for k := range kinds {
 		if Kind(k).GRPC() == 0 {
 			t.Errorf("%v is OK to gRPC", Kind(k))
+		}
+	}
+}
+
+// TestRescueGRPCWeb: a page is told in the body, where it can read it.
+func TestRescueGRPCWeb(t *testing.T) {
+	const frame = "\x80\x00\x00\x00\x2agrpc-status: 12\r\ngrpc-message: Not Found\r\n"
+	for contentType, want := range map[string]string{
+		"application/grpc-web":            frame,
+		"application/grpc-web+json":       frame,
+		"Application/Grpc-Web-Text+proto": base64.StdEncoding.EncodeToString([]byte(frame)),
+	} {
+		var x Exchange
+		x.Request.Header.Add(ContentType, contentType)
+		Rescue(&x, NotFound)
+		p := &x.Response
+		body, _ := WholeOf(p.Body)
+		kind, _ := CallOf(&p.Header)
+		asked, _ := CallOf(&x.Request.Header)
+		if p.Status != 200 || string(body) != want || p.Length != int64(len(want)) || kind != asked || p.Header.Has(GRPCStatus) || p.Ended != 13 {
+			t.Errorf("%s: %d, %v, %q", contentType, p.Status, kind, body)
+		}
+	}
+}
+
+func TestRefuse(t *testing.T) {
+	for status, code := range map[int]string{400: "13", 401: "16", 403: "7", 404: "12", 429: "14", 502: "14", 503: "14", 504: "14", 418: "2", 500: "2"} {
+		var x Exchange
+		x.Refuse(status)
+		if body, _ := WholeOf(x.Response.Body); x.Response.Status != status || string(body) != string(StatusText(status)) {
+			t.Errorf("%d is answered with %d %q", status, x.Response.Status, body)
+		}
+		x.Request.Header.Add(ContentType, "application/grpc")
+		x.Refuse(status)
+		if got := string(x.Response.Header.Get(GRPCStatus)); x.Response.Status != 200 || got != code {
+			t.Errorf("%d ends a call with %s, want %s", status, got, code)
 		}
 	}
 }

@@ -153,6 +153,8 @@ type Response struct {
 	Tunnel Tunnel
 	// Upgrade is the protocol a 101 switches to.
 	Upgrade []byte
+	// Ended is the gRPC status, plus one, that a body of gRPC-Web has told as its end; 0 where there is none.
+	Ended uint8
 	// Releaser is told once when the response is over, however it ended; nil for none. A service
 	// sets it to know what is in flight.
 	Releaser Releaser
@@ -166,7 +168,7 @@ func (r *Response) reset() {
 	r.Header.Reset(nil)
 	r.Trailer.Reset(nil)
 	r.Body, r.Length = nil, -1
-	r.Tunnel, r.Upgrade, r.Releaser = nil, nil, nil
+	r.Tunnel, r.Upgrade, r.Releaser, r.Ended = nil, nil, nil, 0
 }
 
 // Close gives up the body and the tunnel, if any, and releases what served it. The codec calls it at

@@ -80,7 +80,7 @@ var wwwAuthenticate = exchange.NewName("WWW-Authenticate")
 
 // Challenge answers a request without good credentials. RFC 9110 §11.6.1.
 func Challenge(x *exchange.Exchange, challenge string) error {
-	x.Respond(401, "text/plain; charset=utf-8", exchange.StatusText(401))
+	x.Refuse(401)
 	x.Response.Header.Add(wwwAuthenticate, challenge)
 	return nil
 }
