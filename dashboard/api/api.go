@@ -22,7 +22,9 @@ type Options struct {
 	// Connections returns the connections of TCP routers that are open, or the sessions of UDP routers, by
 	// "tcp" or "udp"; nil when there are none.
 	Connections func(protocol string) []Connection
-	Version     Version
+	// Static is the static configuration, which JSON can have.
+	Static  any
+	Version Version
 	// BasePath is what comes before /api, "/" for nothing.
 	BasePath string
 	// Hosts are the names, without ports, that a request may use on a loopback connection besides
@@ -93,6 +95,9 @@ func (a *api) serveAPI(w http.ResponseWriter, r *http.Request, path string) {
 		return
 	case "problems":
 		writeJSON(w, newProblems(now.View))
+		return
+	case "support-dump":
+		a.serveSupportDump(w, now)
 		return
 	}
 	for _, s := range sections {

@@ -12,12 +12,15 @@ import (
 const hidden = "REDACTED"
 
 // secretWords are what the names of keys and headers that hold secrets have in them, in lower case.
-var secretWords = []string{"password", "secret", "token", "apikey", "api-key", "authorization", "credential", "privatekey"}
+var secretWords = []string{"password", "secret", "token", "apikey", "api-key", "authorization", "credential", "privatekey", "hmac"}
+
+// secretNames are whole names of such keys, and of those that tell who somebody is.
+var secretNames = []string{"cookie", "email", "key", "kid"}
 
 // secretKey says whether what is under a key is not for showing.
 func secretKey(key string) bool {
 	key = strings.ToLower(key)
-	return key == "cookie" || slices.ContainsFunc(secretWords, func(word string) bool { return strings.Contains(key, word) })
+	return slices.Contains(secretNames, key) || slices.ContainsFunc(secretWords, func(word string) bool { return strings.Contains(key, word) })
 }
 
 // hideSecrets copies a configuration and leaves its secrets out: strings under keys that hold such,

@@ -151,6 +151,7 @@ func (k *core) services(c *static.Configuration) map[string]exchange.Handler {
 			View:         func() *snapshot.View { return k.live.Snapshot().View() },
 			Connections:  k.openConnections,
 			Certificates: k.identity.Certificates,
+			Static:       c,
 			BasePath:     c.API.BasePath, Debug: c.API.Debug, Dashboard: c.API.Dashboard,
 			Version: api.Version{Version: version, Codename: "pergola", StartDate: time.Now(), Commit: commitText(),
 				BuildDate: date, DisableDashboardAd: c.API.DisableDashboardAd, DashboardName: c.API.DashboardName},
