@@ -325,6 +325,7 @@ func TestTemplates(t *testing.T) {
 		{`{{ range split "a,b" "," }}[{{ . }}]{{ end }}`, "[a][b]"},
 		{`{{ normalize "a.b/c d" }}`, "a-b-c-d"},
 		{`{{ "x" | upper | quote }}`, `"X"`},
+		{`{{ expandenv "$BACKEND/a" }}`, "http://10.0.0.1/a"},
 		{"no template }}", "no template }}"},
 	} {
 		got, _, err := render([]byte(test.in))

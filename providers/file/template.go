@@ -2,12 +2,15 @@ package file
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"strconv"
 	"strings"
 	"sync"
 	"text/template"
+	"time"
 	"unicode"
 
 	"github.com/Masterminds/sprig/v3"
@@ -15,14 +18,15 @@ import (
 	"github.com/pergola-mesh/pergola/internal/files"
 )
 
-// functions are sprig's, and the two that Traefik has beside or instead.
+// functions are sprig's, and the two that Traefik has beside or instead, within bounds.
 var functions = sync.OnceValue(func() template.FuncMap {
 	f := sprig.TxtFuncMap()
 	f["split"] = strings.Split
 	f["normalize"] = func(s string) string { // letters and digits, joined by dashes
 		return strings.Join(strings.FieldsFunc(s, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsNumber(r) }), "-")
 	}
-	return f
+	maps.Copy(f, builtins)
+	return bounded(f)
 })
 
 // templateError is a template that does not parse or run.
@@ -37,12 +41,17 @@ var templatePlace = regexp.MustCompile(`^template: file:(\d+)(?::\d+)?: `)
 
 // render runs content as a template. Text without {{ is returned as it is.
 func render(content []byte) (text []byte, rendered bool, err error) {
+	return renderWithin(patience, content)
+}
+
+func renderWithin(patience time.Duration, content []byte) (text []byte, rendered bool, err error) {
 	if !bytes.Contains(content, []byte("{{")) {
 		return content, false, nil
 	}
-	t, err := template.New("file").Funcs(functions()).Parse(string(content))
+	t, err := template.New("file").Funcs(functions()).Funcs(template.FuncMap{tick: ticker(time.Now().Add(patience))}).Parse(string(content))
 	var out limitedBuffer
 	if err == nil {
+		ticking(t)
 		err = t.Execute(&out, nil)
 	}
 	if err != nil {
@@ -50,6 +59,9 @@ func render(content []byte) (text []byte, rendered bool, err error) {
 		if m := templatePlace.FindStringSubmatch(e.message); m != nil {
 			e.line, _ = strconv.Atoi(m[1])
 			e.message = strings.TrimPrefix(e.message, m[0])
+		}
+		if much := (tooMuch{}); errors.As(err, &much) {
+			e.message = much.text // not where in the machinery
 		}
 		return nil, false, e
 	}
@@ -64,7 +76,7 @@ type limitedBuffer struct{ bytes.Buffer }
 
 func (b *limitedBuffer) Write(p []byte) (int, error) {
 	if b.Len()+len(p) > maxSize {
-		return 0, fmt.Errorf("makes more than %d MiB", maxSize>>20)
+		return 0, errLong
 	}
 	return b.Buffer.Write(p)
 }
