@@ -22,6 +22,7 @@ import (
 	"github.com/pergola-mesh/pergola/proxy/exchange"
 	"github.com/pergola-mesh/pergola/proxy/fields"
 	"github.com/pergola-mesh/pergola/proxy/listen"
+	"github.com/pergola-mesh/pergola/proxy/listen/listentest"
 )
 
 // portable hides the descriptors of all connections, so that everything runs on the portable path.
@@ -34,52 +35,17 @@ var way = flag.String("way", "", "run the tests only this way: fused, portable o
 // TestMain runs all tests three times: on the fused path, on the portable one, and over TLS.
 func TestMain(m *testing.M) {
 	flag.Parse()
-	openPollers()
 	if *way != "" {
 		portable, secure = *way == "portable", *way == "tls"
-		os.Exit(m.Run())
+		os.Exit(listentest.Main(m))
 	}
-	code := m.Run()
-	if code == 0 && flagIs("test.fuzz", "") && flagIs("test.fuzzworker", "false") && flagIs("test.bench", "") && flagIs("test.list", "") {
-		portable = true
-		code = m.Run()
-		if portable, secure = false, true; code == 0 {
-			code = m.Run()
-		}
-	}
-	os.Exit(code)
+	os.Exit(listentest.Main(m, func() { portable = true }, func() { portable, secure = false, true }))
 }
-
-func flagIs(name, value string) bool { return flag.Lookup(name).Value.String() == value }
-
-// openPollers has the process open the descriptors that stay for good, before any test counts them.
-func openPollers() {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		panic(err)
-	}
-	c, err := net.Dial("tcp", ln.Addr().String())
-	if err != nil {
-		panic(err)
-	}
-	if lc := listen.NewConn(c, nil); lc.Park(nil) {
-		lc.Unpark()
-	}
-	c.Close()
-	ln.Close()
-}
-
-// veiled is a connection like that of TLS: it has no descriptor, but tells what it is made of.
-type veiled struct{ net.Conn }
-
-func (v veiled) NetConn() net.Conn { return v.Conn }
-
-func (v veiled) CloseWrite() error { return v.Conn.(*net.TCPConn).CloseWrite() }
 
 // veil makes c, an accepted connection, take the path that is being tested.
 func veil(c net.Conn) (net.Conn, error) {
 	if portable {
-		return veiled{c}, nil
+		return listentest.Veil(c), nil
 	}
 	if _, done := c.(*tls.Conn); done || !secure {
 		return c, nil

@@ -26,6 +26,7 @@ import (
 	"github.com/pergola-mesh/pergola/proxy/exchange"
 	"github.com/pergola-mesh/pergola/proxy/fields"
 	"github.com/pergola-mesh/pergola/proxy/listen"
+	"github.com/pergola-mesh/pergola/proxy/listen/listentest"
 )
 
 // rig is a server of ours under test.
@@ -111,43 +112,12 @@ var portable bool
 // TestMain runs all tests twice: on the fused path, and on the portable one.
 func TestMain(m *testing.M) {
 	flag.Parse()
-	openPollers()
-	code := m.Run()
-	if code == 0 && flagIs("test.fuzz", "") && flagIs("test.fuzzworker", "false") && flagIs("test.bench", "") && flagIs("test.list", "") {
-		portable = true
-		code = m.Run()
-	}
-	os.Exit(code)
+	os.Exit(listentest.Main(m, func() { portable = true }))
 }
-
-func flagIs(name, value string) bool { return flag.Lookup(name).Value.String() == value }
-
-// openPollers has the process open the descriptors that stay for good, before any test counts them.
-func openPollers() {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		panic(err)
-	}
-	c, err := net.Dial("tcp", ln.Addr().String())
-	if err != nil {
-		panic(err)
-	}
-	if lc := listen.NewConn(c, nil); lc.Park(nil) {
-		lc.Unpark()
-	}
-	c.Close()
-	ln.Close()
-}
-
-// veiled is a connection like that of TLS: it has no descriptor, but tells what it is made of.
-type veiled struct{ net.Conn }
-
-func (v veiled) NetConn() net.Conn { return v.Conn }
-func (v veiled) CloseWrite() error { return v.Conn.(*net.TCPConn).CloseWrite() }
 
 func veil(c net.Conn) net.Conn {
 	if portable {
-		return veiled{c}
+		return listentest.Veil(c)
 	}
 	return c
 }
