@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/pergola-mesh/pergola/config/static"
 	"github.com/pergola-mesh/pergola/internal/certtest"
+	"github.com/pergola-mesh/pergola/internal/waittest"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
 	"github.com/pergola-mesh/pergola/proxy/listen"
 	"github.com/pergola-mesh/pergola/proxy/relay"
@@ -153,6 +155,7 @@ func TestFragmentedClientHello(t *testing.T) {
 // One deadline bounds whatever comes before a request, and tells what it ended by its rule.
 func TestGreetingsAreBounded(t *testing.T) {
 	hello := helloBytes(t)
+	const limit = 2 * time.Second
 	for name, tt := range map[string]struct{ send, rule string }{
 		"silence":        {"", ""},
 		"a byte":         {"\x16", "greeting_timeout"},
@@ -164,19 +167,19 @@ func TestGreetingsAreBounded(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p := startTLS(t, &tls.Config{Certificates: []tls.Certificate{certificate("h")}}, func(e *static.EntryPoint) {
-				e.Transport.RespondingTimeouts.HeaderTimeout = static.Duration(500 * time.Millisecond)
+				e.Transport.RespondingTimeouts.HeaderTimeout = static.Duration(limit)
 				if strings.HasPrefix(tt.send, "PROXY") {
 					e.ProxyProtocol = &static.ProxyProtocol{Insecure: true}
 				}
 			})
+			began := time.Now()
 			c := p.dial(t)
 			io.WriteString(c, tt.send)
-			began := time.Now()
-			io.Copy(io.Discard, c)
-			if d := time.Since(began); d < 400*time.Millisecond || d > 5*time.Second {
-				t.Errorf("ended after %v", d)
+			_, err := io.Copy(io.Discard, c)
+			if d := time.Since(began); d < limit || errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("ended with %v after %v", err, d)
 			}
-			await(t, "it is over", func() bool { return p.open.Load() == 0 })
+			waittest.Until(t, "it is over", func() bool { return p.open.Load() == 0 })
 			if got := strings.Join(p.rules(), " "); got != tt.rule {
 				t.Errorf("refused by %q, want %q", got, tt.rule)
 			}
@@ -216,7 +219,7 @@ func TestFailedHandshakes(t *testing.T) {
 		c := p.dial(t)
 		attempt(c)
 		c.Close()
-		await(t, rule, func() bool { return len(p.rules()) > before })
+		waittest.Until(t, rule, func() bool { return len(p.rules()) > before })
 		if got := p.rules()[before]; got != rule {
 			t.Errorf("refused by %q, want %q", got, rule)
 		}
@@ -224,7 +227,7 @@ func TestFailedHandshakes(t *testing.T) {
 	config.ClientAuth = tls.NoClientCert
 	c := p.dial(t)
 	tls.Client(c, clientConfig(func(c *tls.Config) { c.NextProtos = []string{"x"} })).Read(make([]byte, 1))
-	await(t, "the refusal", func() bool { return len(p.rules()) == 5 })
+	waittest.Until(t, "the refusal", func() bool { return len(p.rules()) == 5 })
 	if got := p.rules()[4]; got != "tls_protocol" {
 		t.Errorf("refused by %q", got)
 	}
@@ -249,27 +252,34 @@ func TestFailedHandshakesAreExplained(t *testing.T) {
 	}
 }
 
-// Draining ends connections that have said nothing, and killing cuts handshakes.
+// Draining ends connections that have said nothing, waits for handshakes, and killing cuts these.
 func TestStopEndsGreetings(t *testing.T) {
 	p := startTLS(t, &tls.Config{Certificates: []tls.Certificate{certificate("h")}}, func(e *static.EntryPoint) {
-		e.Transport.LifeCycle.GraceTimeOut = static.Duration(4 * time.Second)
+		e.Transport.RespondingTimeouts.HeaderTimeout = static.Duration(time.Minute)
+		e.Transport.LifeCycle.GraceTimeOut = static.Duration(time.Minute)
 	})
 	silent, halfway := p.dial(t), p.dial(t)
 	io.WriteString(halfway, "\x16\x03")
-	await(t, "both are there", func() bool { return p.open.Load() == 2 })
-	began := time.Now()
+	waittest.Until(t, "both are there", func() bool { return p.open.Load() == 2 })
+	ctx, kill := context.WithCancel(context.Background())
 	stopped := make(chan struct{})
 	go func() {
-		p.Stop(context.Background())
+		p.Stop(ctx)
 		close(stopped)
 	}()
-	if _, err := silent.Read(make([]byte, 1)); err == nil || time.Since(began) > 3*time.Second {
-		t.Errorf("the silent one ended with %v after %v", err, time.Since(began))
+	if _, err := silent.Read(make([]byte, 1)); errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Error("the silent one does not end")
+	}
+	select {
+	case <-stopped:
+		t.Error("the handshake was not waited for")
+	default:
+	}
+	kill()
+	if _, err := halfway.Read(make([]byte, 1)); errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Error("the handshake is not cut")
 	}
 	<-stopped
-	if d := time.Since(began); d < 3*time.Second || d > 9*time.Second {
-		t.Errorf("stopped after %v", d)
-	}
 }
 
 // relayed takes the connections that begin with its first byte, or all before they say anything.
@@ -355,34 +365,42 @@ func TestRelaysTakeConnectionsWhole(t *testing.T) {
 // A relay that greets is all that an entry point speaks; who says nothing to it is let go, and who says the
 // wrong thing is refused by the relay's own rule.
 func TestRelaysThatGreet(t *testing.T) {
-	r := &relayed{first: 'x', says: []byte("hello\n"), got: make(chan string, 1)}
-	p := startWith(t, func(e *static.EntryPoint) {
-		e.StartTLS = &static.StartTLS{Protocol: "mysql"}
-		e.Transport.RespondingTimeouts.HeaderTimeout = static.Duration(500 * time.Millisecond)
-	}, func(o *Options) { o.Relay = func(string) Relay { return r } })
-	greeted := func(say string) net.Conn {
-		c := p.dial(t)
-		got := make([]byte, len(r.says))
-		if _, err := io.ReadFull(c, got); err != nil || string(got) != string(r.says) {
-			t.Fatalf("greeted with %q, %v", got, err)
-		}
-		io.WriteString(c, say)
-		return c
-	}
-	c := greeted("xyzzy")
-	c.(*net.TCPConn).CloseWrite()
-	if got := <-r.got; got != "xyzzy" {
-		t.Errorf("the relay got %q", got)
-	}
-	for say, rule := range map[string]string{"": "", "x": "greeting_timeout", "GET / HTTP/1.1\r\n\r\n": "stranger"} {
-		before := len(p.rules())
-		if got, _ := io.ReadAll(greeted(say)); len(got) > 0 {
-			t.Errorf("%q is answered %q", say, got)
-		}
-		await(t, "it is over", func() bool { return p.open.Load() == 0 })
-		if got := strings.Join(p.rules()[before:], " "); got != rule {
-			t.Errorf("%q is refused by %q, want %q", say, got, rule)
-		}
+	for name, tt := range map[string]struct {
+		say, rule string
+		limit     time.Duration
+	}{
+		"silence":  {"", "", 500 * time.Millisecond},
+		"a byte":   {"x", "greeting_timeout", 2 * time.Second},
+		"stranger": {"GET / HTTP/1.1\r\n\r\n", "stranger", time.Minute},
+		"its own":  {"xyzzy", "", time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := &relayed{first: 'x', says: []byte("hello\n"), got: make(chan string, 1)}
+			p := startWith(t, func(e *static.EntryPoint) {
+				e.StartTLS = &static.StartTLS{Protocol: "mysql"}
+				e.Transport.RespondingTimeouts.HeaderTimeout = static.Duration(tt.limit)
+			}, func(o *Options) { o.Relay = func(string) Relay { return r } })
+			c := p.dial(t)
+			got := make([]byte, len(r.says))
+			if _, err := io.ReadFull(c, got); err != nil || string(got) != string(r.says) {
+				t.Fatalf("greeted with %q, %v", got, err)
+			}
+			io.WriteString(c, tt.say)
+			if tt.say == "xyzzy" {
+				c.(*net.TCPConn).CloseWrite()
+				if got := <-r.got; got != tt.say {
+					t.Errorf("the relay got %q", got)
+				}
+			}
+			if got, err := io.ReadAll(c); len(got) > 0 || errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("answered %q, %v", got, err)
+			}
+			waittest.Until(t, "it is over", func() bool { return p.open.Load() == 0 })
+			if got := strings.Join(p.rules(), " "); got != tt.rule {
+				t.Errorf("refused by %q, want %q", got, tt.rule)
+			}
+		})
 	}
 }
 

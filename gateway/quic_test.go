@@ -15,6 +15,7 @@ import (
 	"github.com/quic-go/quic-go/http3"
 
 	"github.com/pergola-mesh/pergola/config/static"
+	"github.com/pergola-mesh/pergola/internal/waittest"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
 	"github.com/pergola-mesh/pergola/proxy/h3"
 )
@@ -111,17 +112,17 @@ func TestAdvertisedPort(t *testing.T) {
 func TestCapsHoldForTCPAndUDPTogether(t *testing.T) {
 	p := startHTTP3(t, func(e *static.EntryPoint) { e.Limits.MaxConnectionsPerClient = 1 }, nil)
 	c := p.dial(t)
-	await(t, "the connection is counted", func() bool { return p.open.Load() == 1 })
+	waittest.Until(t, "the connection is counted", func() bool { return p.open.Load() == 1 })
 	if _, err := p.http3Client(t).Get("https://h/"); err == nil {
 		t.Fatal("a second connection was served")
 	}
-	await(t, "it is refused", func() bool {
+	waittest.Until(t, "it is refused", func() bool {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		return len(p.refused) > 0 && p.refused[0] == "max_connections_per_client"
 	})
 	c.Close()
-	await(t, "the first has gone", func() bool { return p.open.Load() == 0 })
+	waittest.Until(t, "the first has gone", func() bool { return p.open.Load() == 0 })
 	get(t, p.http3Client(t), "https://h/")
 }
 
@@ -137,13 +138,13 @@ func TestStopDrainsHTTP3(t *testing.T) {
 		defer r.Body.Close()
 		answer <- r.Status
 	}()
-	await(t, "the request is there", func() bool { return p.open.Load() == 1 })
+	waittest.Until(t, "the request is there", func() bool { return p.open.Load() == 1 })
 	stopped := make(chan struct{})
 	go func() {
 		p.Stop(context.Background())
 		close(stopped)
 	}()
-	await(t, "it is draining", func() bool { return p.draining.Load() })
+	waittest.Until(t, "it is draining", func() bool { return p.draining.Load() })
 	close(p.hold)
 	if got := <-answer; got != "200 OK" {
 		t.Error(got)
