@@ -195,7 +195,7 @@ func TestDenialThatLasts(t *testing.T) {
 func TestIdentityEnds(t *testing.T) {
 	domain, agent := spiffetest.NewDomain(t, "example.org"), spiffetest.NewAgent(t)
 	agent.Start()
-	end := time.Now().Add(2 * time.Second).Truncate(time.Second)
+	end := time.Now().Add(5 * time.Second).Truncate(time.Second)
 	agent.Give(domain.Issue(t, "/gateway", func(c *x509.Certificate) { c.NotAfter = end }), domain)
 	s, l := run(t, agent)
 	<-s.Ready()

@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/tls"
 	"flag"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -19,6 +20,7 @@ import (
 	"time"
 
 	"github.com/pergola-mesh/pergola/internal/certtest"
+	"github.com/pergola-mesh/pergola/internal/waittest"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
 	"github.com/pergola-mesh/pergola/proxy/fields"
 	"github.com/pergola-mesh/pergola/proxy/listen"
@@ -128,16 +130,9 @@ func checkLeaks(t *testing.T) {
 		if t.Failed() {
 			return
 		}
-		deadline := time.Now().Add(5 * time.Second)
-		for runtime.NumGoroutine() > goroutines || openSockets() > sockets {
-			if time.Now().After(deadline) {
-				stacks := make([]byte, 64<<10)
-				t.Errorf("%d goroutines and %d sockets before, %d and %d after:\n%s", goroutines, sockets,
-					runtime.NumGoroutine(), openSockets(), stacks[:runtime.Stack(stacks, true)])
-				return
-			}
-			time.Sleep(5 * time.Millisecond)
-		}
+		waittest.Until(t, fmt.Sprintf("%d goroutines and %d sockets, as before", goroutines, sockets), func() bool {
+			return runtime.NumGoroutine() <= goroutines && openSockets() <= sockets
+		})
 	})
 }
 

@@ -2,6 +2,7 @@ package relay_test
 
 import (
 	"bytes"
+	"fmt"
 	"hash/crc32"
 	"io"
 	"math/rand/v2"
@@ -12,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pergola-mesh/pergola/internal/waittest"
 	"github.com/pergola-mesh/pergola/proxy/relay"
 )
 
@@ -144,14 +146,9 @@ func TestStress(t *testing.T) {
 	goroutines, descriptors := runtime.NumGoroutine(), openDescriptors(t)
 	clear(servers)
 	round()
-	until := time.Now().Add(10 * time.Second)
-	for runtime.NumGoroutine() > goroutines || openDescriptors(t) > descriptors+128 { // pipes are kept
-		if time.Now().After(until) {
-			buf := make([]byte, 64<<10)
-			t.Fatalf("%d goroutines after %d, %d descriptors after %d\n%s", runtime.NumGoroutine(), goroutines, openDescriptors(t), descriptors, buf[:runtime.Stack(buf, true)])
-		}
-		runtime.Gosched()
-	}
+	waittest.Until(t, fmt.Sprintf("%d goroutines and %d descriptors, as before", goroutines, descriptors), func() bool {
+		return runtime.NumGoroutine() <= goroutines && openDescriptors(t) <= descriptors+128 // pipes are kept
+	})
 	mu.Lock()
 	defer mu.Unlock()
 	compared := 0
