@@ -22,13 +22,12 @@ func TestTimeouts(t *testing.T) {
 		io.Copy(io.Discard, c)
 	}
 	const small = 200 * time.Millisecond
-	var over chan struct{} // closed when the client has been answered
 	others := func(r *rig, _ *PoolConfig) {
 		r.server.Timeouts = listen.Timeouts{Header: time.Minute, Body: time.Minute, Write: time.Minute, Idle: time.Minute}
 	}
 	for name, tt := range map[string]struct {
 		send     string
-		upstream upstreamFunc
+		upstream upstreamFunc // nil: one that takes a head, and nothing more until the client has its answer
 		set      func(r *rig, p *PoolConfig)
 		want     string // beginning of the answer; empty for none
 		kind     exchange.Kind
@@ -43,20 +42,23 @@ func TestTimeouts(t *testing.T) {
 			io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc")
 			io.Copy(io.Discard, c)
 		}, func(_ *rig, p *PoolConfig) { p.BodyTimeout = small }, "HTTP/1.1 200 ", exchange.UpstreamTimeout},
-		"server does not take the body": {"POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: 100000000\r\n\r\n" + strings.Repeat("x", 16<<20), func(c net.Conn) {
-			c.(*peer).SetReadBuffer(4096)
-			readHead(bufio.NewReader(c))
-			<-over
-		}, func(_ *rig, p *PoolConfig) { p.SendTimeout = small }, "HTTP/1.1 504 ", exchange.UpstreamTimeout},
+		"server does not take the body": {"POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: 100000000\r\n\r\n" + strings.Repeat("x", 16<<20), nil, func(_ *rig, p *PoolConfig) { p.SendTimeout = small }, "HTTP/1.1 504 ", exchange.UpstreamTimeout},
 	} {
 		t.Run(name, func(t *testing.T) {
-			over = make(chan struct{})
-			r := newRig(t, nil, tt.upstream, others, tt.set)
+			answered, upstream := make(chan struct{}), tt.upstream
+			if upstream == nil {
+				upstream = func(c net.Conn) {
+					c.(*peer).SetReadBuffer(4096)
+					readHead(bufio.NewReader(c))
+					<-answered
+				}
+			}
+			r := newRig(t, nil, upstream, others, tt.set)
 			began := time.Now()
 			c := r.dial()
 			go io.WriteString(c, tt.send)
 			out, err := io.ReadAll(c)
-			close(over)
+			close(answered)
 			if !strings.HasPrefix(string(out), tt.want) || tt.want == "" && len(out) > 0 || errors.Is(err, os.ErrDeadlineExceeded) {
 				t.Errorf("got %q, %v", out, err)
 			}
