@@ -51,7 +51,15 @@ type Challenge func(*tls.ClientHelloInfo) (*tls.Certificate, error)
 type catalogue struct {
 	set      *set
 	fallback *Certificate
-	extra    []*Certificate // in use and not in the set
+	extra    []*Certificate          // in use and not in the set
+	resolver map[*Certificate]string // who obtained it; none for those of the configuration
+}
+
+// Held is a certificate in force.
+type Held struct {
+	Leaf *x509.Certificate
+	// Resolver is the certificate resolver that obtained it; empty for one of the configuration.
+	Resolver string
 }
 
 // SetChallenge sets what answers ACME's authorities.
@@ -84,10 +92,13 @@ func (s *Store) update() {
 	if c == nil {
 		c = &Configured{}
 	}
-	next := &catalogue{}
+	next := &catalogue{resolver: map[*Certificate]string{}}
 	all := slices.Clone(c.Certificates)
 	for _, resolver := range slices.Sorted(maps.Keys(s.dynamic)) {
 		all = append(all, s.dynamic[resolver]...)
+		for _, obtained := range s.dynamic[resolver] {
+			next.resolver[obtained] = resolver
+		}
 	}
 	next.set = newSet(all)
 	switch next.fallback = c.Default; {
@@ -132,10 +143,10 @@ func (s *Store) catalogue() *catalogue {
 }
 
 // Certificates are the certificates in force: all but the generated one.
-func (s *Store) Certificates() []*x509.Certificate {
-	all := []*x509.Certificate{}
-	for _, c := range s.catalogue().all() {
-		all = append(all, c.leaf)
+func (s *Store) Certificates() []Held {
+	now, all := s.catalogue(), []Held{}
+	for _, c := range now.all() {
+		all = append(all, Held{c.leaf, now.resolver[c]})
 	}
 	return all
 }

@@ -181,6 +181,11 @@ func TestDynamicCertificates(t *testing.T) {
 	if got := shown("b.example"); got != "d.example" {
 		t.Errorf("the default is %s", got)
 	}
+	for _, held := range s.Certificates() {
+		if held.Resolver != "le" {
+			t.Errorf("the certificate for %q is of resolver %q", held.Leaf.DNSNames, held.Resolver)
+		}
+	}
 	if n := len(s.Certificates()); n != 2 {
 		t.Errorf("%d certificates are listed", n)
 	}

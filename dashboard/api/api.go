@@ -4,7 +4,6 @@
 package api
 
 import (
-	"crypto/x509"
 	"encoding/json"
 	"net/http"
 	"strings"
@@ -18,7 +17,7 @@ type Options struct {
 	// View returns the running configuration. It is called once a request.
 	View func() *snapshot.View
 	// Certificates returns the certificates in use; nil when there are none.
-	Certificates func() []*x509.Certificate
+	Certificates func() []Certificate
 	// Connections returns the connections of TCP routers that are open, or the sessions of UDP routers, by
 	// "tcp" or "udp"; nil when there are none.
 	Connections func(protocol string) []Connection

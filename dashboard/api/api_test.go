@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -214,16 +215,24 @@ func TestDebugAndDashboardAreOffUnlessAskedFor(t *testing.T) {
 func newCertificate(name string, end time.Time) *x509.Certificate {
 	return certtest.SelfSigned([]string{name, "alt." + name}, func(c *x509.Certificate) {
 		c.SerialNumber, c.Subject, c.NotAfter = big.NewInt(7), pkix.Name{CommonName: name, Organization: []string{"Org"}}, end
-		c.IsCA = false
+		c.IsCA, c.NotBefore = false, end.Add(-120*24*time.Hour)
+	}).Leaf
+}
+
+func newIdentity(id string, from time.Time, life time.Duration) *x509.Certificate {
+	return certtest.SelfSigned(nil, func(c *x509.Certificate) {
+		uri, _ := url.Parse(id)
+		c.URIs, c.Subject, c.NotBefore, c.NotAfter = []*url.URL{uri}, pkix.Name{}, from, from.Add(life)
 	}).Leaf
 }
 
 func TestCertificates(t *testing.T) {
 	now := time.Now()
-	all := []*x509.Certificate{newCertificate("b.example", now.Add(90*24*time.Hour)),
-		newCertificate("a.example", now.Add(24*time.Hour)), newCertificate("c.example", now.Add(-time.Minute))}
+	all := []Certificate{{newCertificate("b.example", now.Add(90*24*time.Hour)), OfACME, "le"},
+		{newCertificate("a.example", now.Add(24*time.Hour)), OfConfiguration, ""}, {newCertificate("c.example", now.Add(-time.Minute)), OfConfiguration, ""},
+		{newIdentity("spiffe://example.org/gateway", now, time.Hour), OfSPIFFE, ""}}
 	o := options(running())
-	o.Certificates = func() []*x509.Certificate { return all }
+	o.Certificates = func() []Certificate { return all }
 	h := New(o)
 	var shown []shownCertificate
 	list := func(query string) string {
@@ -238,8 +247,9 @@ func TestCertificates(t *testing.T) {
 		return strings.Join(s, ", ")
 	}
 	for query, want := range map[string]string{
-		"":                   "a.example warning, b.example enabled, c.example expired",
-		"?sortBy=validUntil": "c.example expired, a.example warning, b.example enabled",
+		"":                   " enabled, a.example warning, b.example enabled, c.example expired",
+		"?sortBy=validUntil": "c.example expired,  enabled, a.example warning, b.example enabled",
+		"?search=org/gate":   " enabled",
 		"?status=expired":    "c.example expired",
 		"?search=ALT.b":      "b.example enabled",
 	} {
@@ -254,7 +264,19 @@ func TestCertificates(t *testing.T) {
 	if one.Code != 200 || !strings.Contains(one.Body.String(), `"commonName":"b.example"`) {
 		t.Errorf("%d %s", one.Code, one.Body)
 	}
-	if w := get(h, "/api/overview"); !strings.Contains(w.Body.String(), `"certificates":{"total":3,"warnings":1,"errors":1}`) {
+	if !strings.Contains(one.Body.String(), `"origin":"acme","resolver":"le"`) {
+		t.Error(one.Body)
+	}
+	identity := get(h, "/api/certificates/"+fingerprint(all[3].Raw))
+	if text := identity.Body.String(); !strings.Contains(text, `"sans":["spiffe://example.org/gateway"]`) || !strings.Contains(text, `"origin":"spiffe"`) || strings.Contains(text, "resolver") {
+		t.Error(text)
+	}
+	for left, want := range map[time.Duration]snapshot.Status{20 * time.Minute: snapshot.Enabled, 10 * time.Minute: snapshot.Warning} {
+		if got := certificateStatus(newIdentity("spiffe://example.org/gateway", now.Add(left-time.Hour), time.Hour)); got != want {
+			t.Errorf("%s before its end, an hour's identity is %s, want %s", left, got, want)
+		}
+	}
+	if w := get(h, "/api/overview"); !strings.Contains(w.Body.String(), `"certificates":{"total":4,"warnings":1,"errors":1}`) {
 		t.Error(w.Body)
 	}
 }

@@ -15,9 +15,25 @@ import (
 	"github.com/pergola-mesh/pergola/proxy/snapshot"
 )
 
+// Certificate is a certificate in use.
+type Certificate struct {
+	*x509.Certificate
+	// Origin is where it is from: OfConfiguration, OfACME, then from Resolver, or OfSPIFFE.
+	Origin   string
+	Resolver string
+}
+
+// Where certificates are from.
+const (
+	OfConfiguration = "configuration"
+	OfACME          = "acme"
+	OfSPIFFE        = "spiffe" // the gateway's own identity, which servers are shown
+)
+
 const (
 	certificateExpired snapshot.Status = "expired"
-	// expiresSoon is when a certificate's end is worth a warning.
+	// expiresSoon is when a certificate's end is worth a warning, unless its life is so short that a quarter of it
+	// is less.
 	expiresSoon = 30 * 24 * time.Hour
 )
 
@@ -25,7 +41,7 @@ func certificateStatus(c *x509.Certificate) snapshot.Status {
 	switch left := time.Until(c.NotAfter); {
 	case left < 0:
 		return certificateExpired
-	case left < expiresSoon:
+	case left < min(expiresSoon, c.NotAfter.Sub(c.NotBefore)/4):
 		return snapshot.Warning
 	}
 	return snapshot.Enabled
@@ -50,10 +66,13 @@ type shownCertificate struct {
 	SignatureAlgorithm   string          `json:"signatureAlgorithm"`
 	CertFingerprint      string          `json:"certFingerprint"`
 	PublicKeyFingerprint string          `json:"publicKeyFingerprint"`
+	Origin               string          `json:"origin"`
+	Resolver             string          `json:"resolver,omitempty"`
 	Status               snapshot.Status `json:"status"`
 }
 
-func showCertificate(c *x509.Certificate) shownCertificate {
+func showCertificate(of Certificate) shownCertificate {
+	c := of.Certificate
 	shown := shownCertificate{
 		Name: fingerprint(c.Raw), SANs: names(c), NotAfter: c.NotAfter, NotBefore: c.NotBefore,
 		SerialNumber: c.SerialNumber.String(), CommonName: c.Subject.CommonName,
@@ -61,6 +80,7 @@ func showCertificate(c *x509.Certificate) shownCertificate {
 		Organization: first(c.Subject.Organization), Country: first(c.Subject.Country),
 		Version: fmt.Sprintf("v%d", c.Version), KeyType: "Unknown", SignatureAlgorithm: c.SignatureAlgorithm.String(),
 		PublicKeyFingerprint: fingerprint(c.RawSubjectPublicKeyInfo), Status: certificateStatus(c),
+		Origin: of.Origin, Resolver: of.Resolver,
 	}
 	shown.CertFingerprint = shown.Name
 	switch key := c.PublicKey.(type) {
@@ -99,11 +119,11 @@ func first(all []string) string {
 	return all[0]
 }
 
-func certificateItem(c *x509.Certificate) item {
+func certificateItem(c Certificate) item {
 	issuer := cmp.Or(first(c.Issuer.Organization), c.Issuer.CommonName)
 	return item{
-		name: c.Subject.CommonName, status: certificateStatus(c), issuer: issuer, expires: c.NotAfter.Unix(),
-		search: append([]string{c.Subject.CommonName, first(c.Issuer.Organization), c.Issuer.CommonName}, names(c)...),
+		name: c.Subject.CommonName, status: certificateStatus(c.Certificate), issuer: issuer, expires: c.NotAfter.Unix(),
+		search: append([]string{c.Subject.CommonName, first(c.Issuer.Organization), c.Issuer.CommonName}, names(c.Certificate)...),
 		show:   func() any { return showCertificate(c) },
 	}
 }

@@ -2,7 +2,6 @@ package api
 
 import (
 	"cmp"
-	"crypto/x509"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -39,7 +38,7 @@ type section struct {
 // state is what one request is answered from.
 type state struct {
 	*snapshot.View
-	certificates []*x509.Certificate
+	certificates []Certificate
 	connections  func(protocol string) []Connection
 }
 

@@ -37,7 +37,7 @@ func newOverview(v *state) overview {
 	if v.certificates != nil {
 		o.Certificates = &tally{Total: len(v.certificates)}
 		for _, c := range v.certificates {
-			switch certificateStatus(c) {
+			switch certificateStatus(c.Certificate) {
 			case certificateExpired:
 				o.Certificates.Errors++
 			case snapshot.Warning:

@@ -119,16 +119,28 @@ func (k *core) serverStates() []telemetry.ServerState {
 	return states
 }
 
-// expiries are when certificates end, for the metrics: those that clients are shown, and the SPIFFE identity.
-func (k *core) expiries() []telemetry.Expiry {
-	var all []telemetry.Expiry
+// certificates are those that clients are shown, and the SPIFFE identity.
+func (k *core) certificates() (all []api.Certificate) {
 	if k.spiffe != nil {
 		if c := k.spiffe.Certificate(); c != nil {
-			all = append(all, telemetry.ExpiryOf(c))
+			all = append(all, api.Certificate{Certificate: c, Origin: api.OfSPIFFE})
 		}
 	}
-	for _, c := range k.identity.Certificates() {
-		all = append(all, telemetry.ExpiryOf(c))
+	for _, held := range k.identity.Certificates() {
+		c := api.Certificate{Certificate: held.Leaf, Origin: api.OfConfiguration, Resolver: held.Resolver}
+		if held.Resolver != "" {
+			c.Origin = api.OfACME
+		}
+		all = append(all, c)
+	}
+	return all
+}
+
+// expiries are when certificates end, for the metrics.
+func (k *core) expiries() []telemetry.Expiry {
+	var all []telemetry.Expiry
+	for _, c := range k.certificates() {
+		all = append(all, telemetry.ExpiryOf(c.Certificate))
 	}
 	return all
 }
@@ -150,7 +162,7 @@ func (k *core) services(c *static.Configuration) map[string]exchange.Handler {
 		services["api"] = httpadapter.Handler(api.New(api.Options{
 			View:         func() *snapshot.View { return k.live.Snapshot().View() },
 			Connections:  k.openConnections,
-			Certificates: k.identity.Certificates,
+			Certificates: k.certificates,
 			Static:       c,
 			BasePath:     c.API.BasePath, Debug: c.API.Debug, Dashboard: c.API.Dashboard,
 			Version: api.Version{Version: version, Codename: "pergola", StartDate: time.Now(), Commit: commitText(),

@@ -313,7 +313,13 @@ http:
 			return err == nil && strings.HasPrefix(body, "HTTP/2.0 spiffe://example.org/gateway ")
 		})
 	}
+	if all := k.certificates(); len(all) != 1 || all[0].Origin != "spiffe" || all[0].URIs[0].String() != "spiffe://example.org/gateway" {
+		t.Errorf("certificates are %+v, want the identity", all)
+	}
 	agent.Answer(nil)
 	waittest.Until(t, "the identity is taken back", fails("/plain", exchange.UpstreamTLS, "no identity issued"))
 	waittest.Until(t, "the check fails", fails("/checked", exchange.NoEndpoint))
+	if all := k.certificates(); len(all) != 0 {
+		t.Errorf("certificates are %+v, and the identity is taken back", all)
+	}
 }
