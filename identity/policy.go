@@ -139,9 +139,6 @@ func Refusal(name string, err error) *Policy { return &Policy{name: name, err: e
 // Name is the name of the options, such as "strict@file" or "default".
 func (p *Policy) Name() string { return p.name }
 
-// Err is why handshakes are refused; nil when they are not.
-func (p *Policy) Err() error { return p.err }
-
 // AsksClients reports whether clients are asked for certificates.
 func (p *Policy) AsksClients() bool { return p.err != nil || p.base.ClientAuth != tls.NoClientCert }
 

@@ -31,7 +31,7 @@ func BenchmarkChain(b *testing.B) {
 	}
 	var links []exchange.Middleware
 	for _, k := range kinds {
-		m, err := New(Env{Name: k.kind, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), Decode: decode}, k.kind, k.config)
+		m, err := New(Env{Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), Decode: decode}, k.kind, k.config)
 		if err != nil {
 			b.Fatal(err)
 		}

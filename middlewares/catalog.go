@@ -70,8 +70,6 @@ var notBuilt = strings.Fields("forwardAuth plugin rateLimit")
 
 // Env is what middlewares are built with.
 type Env struct {
-	// Name is the qualified name of the middleware, for its errors and logs.
-	Name   string
 	Logger *slog.Logger
 	// Decode fills target, a pointer to a kind's Config, from the configuration as it was written.
 	Decode func(raw map[string]any, target any) error

@@ -93,7 +93,6 @@ func exampleMiddleware(t *testing.T, kind, text string) exchange.Middleware {
 // testEnv decodes as the gateway does. Its services answer with their name and the URI they got.
 func testEnv(files map[string]string) Env {
 	return Env{
-		Name:   "test@file",
 		Logger: slog.New(slog.DiscardHandler),
 		Decode: func(raw map[string]any, target any) error {
 			var errs []error

@@ -34,7 +34,7 @@ func addGate[C any](name string, build func(Env, C) (exchange.Gate, error)) gate
 	}}
 }
 
-// NewTCP builds a middleware of TCP. Kinds compare without regard to case. Of env it needs Name, Logger
+// NewTCP builds a middleware of TCP. Kinds compare without regard to case. Of env it needs Logger
 // and Decode.
 func NewTCP(env Env, name string, config map[string]any) (exchange.Gate, error) {
 	for _, k := range gates {

@@ -20,7 +20,6 @@ const (
 	BodyTooLarge    // body over a middleware's or entry point's limit
 	ClientTimeout   // the client did not send its request in time
 	ClientAbort     // the client went away
-	Unauthorized    // no or wrong credentials
 	Forbidden       // refused by policy
 	NotFound        // no router matches
 	Misdirected     // SNI and Host disagree
@@ -62,7 +61,6 @@ var kinds = [...]kindInfo{
 	BodyTooLarge:     {"body_too_large", 413, h2Cancel},
 	ClientTimeout:    {"client_timeout", 408, h2Cancel},
 	ClientAbort:      {"client_abort", 499, h2Cancel},
-	Unauthorized:     {"unauthorized", 401, h2Cancel},
 	Forbidden:        {"forbidden", 403, h2Cancel},
 	NotFound:         {"not_found", 404, h2Cancel},
 	Misdirected:      {"misdirected", 421, h2Cancel},

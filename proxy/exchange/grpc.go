@@ -67,7 +67,7 @@ const (
 var grpcCodes = [len(kinds)]uint8{
 	Internal: grpcInternal, BadRequest: grpcInternal, HeaderTooLarge: grpcResourceExhausted,
 	TargetTooLong: grpcResourceExhausted, BodyTooLarge: grpcResourceExhausted, ClientTimeout: grpcCancelled,
-	ClientAbort: grpcCancelled, Unauthorized: grpcUnauthenticated, Forbidden: grpcPermissionDenied,
+	ClientAbort: grpcCancelled, Forbidden: grpcPermissionDenied,
 	NotFound: grpcUnimplemented, Misdirected: grpcUnavailable, TooManyRequests: grpcUnavailable,
 	VersionUnknown: grpcUnimplemented, MethodUnknown: grpcUnimplemented,
 	ExpectUnknown: grpcUnimplemented,

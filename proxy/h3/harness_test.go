@@ -53,7 +53,7 @@ func start(t testing.TB, h exchange.Handler, change ...func(*Server)) *site {
 	t.Helper()
 	s := &site{t: t, over: make(chan struct{}), changed: make(chan struct{}, 1)}
 	s.Server = &Server{
-		Handler: h, Observer: s, Limits: fields.DefaultLimits, Timeouts: listen.DefaultTimeouts, Streams: DefaultStreams,
+		Handler: h, Observer: s, Limits: fields.DefaultLimits, Timeouts: listen.DefaultTimeouts, Streams: 100,
 		TLS: serverTLS(t), EntryPoint: "web", Logger: slog.New(slog.DiscardHandler),
 		Refused: func(rule string) {
 			s.mu.Lock()

@@ -3,9 +3,6 @@ package h3
 import "time"
 
 const (
-	// DefaultStreams is how many requests a client may have under way on a connection.
-	DefaultStreams = 100
-
 	streamWindow     = 64 << 10 // what a client may send ahead on one stream, in bytes, and grow to
 	maxStreamWindow  = 1 << 20
 	connWindow       = 256 << 10 // on all streams of a connection

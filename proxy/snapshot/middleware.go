@@ -12,7 +12,6 @@ import (
 // newMiddleware makes the one instance of a middleware that all chains share.
 func (b *Builder) newMiddleware(n *node, config *dynamic.Middleware) (exchange.Middleware, error) {
 	return middlewares.New(middlewares.Env{
-		Name:   n.name,
 		Logger: b.options.Logger.With("middleware", n.name),
 		Decode: decode,
 		Service: func(name string) (exchange.Handler, error) {

@@ -175,7 +175,7 @@ func (b *Builder) terminate(n *node, asked *dynamic.TCPRouterTLS, r *router, way
 // newGate makes a middleware of TCP, which all routers share.
 func (b *Builder) newGate(n *node, config *dynamic.Middleware) (exchange.Gate, error) {
 	return middlewares.NewTCP(middlewares.Env{
-		Name: n.name, Logger: b.options.Logger.With("middleware", n.name), Decode: decode,
+		Logger: b.options.Logger.With("middleware", n.name), Decode: decode,
 	}, config.Kind, config.Config)
 }
 

@@ -33,7 +33,6 @@ type WeightedChild struct {
 
 // group is a service that chooses among services.
 type group struct {
-	name     string
 	scope    exchange.Scope
 	children []WeightedChild
 	make     balance.New
@@ -65,7 +64,7 @@ func (r *Registry) HighestRandomWeight(name string, c HighestRandomWeight) (Serv
 
 func (r *Registry) group(name string, children []WeightedChild, cookie *Cookie, checked bool, make balance.New) (Service, error) {
 	g := &group{
-		name: name, scope: r.options.Scopes.Service(name), children: children, make: make, checked: checked,
+		scope: r.options.Scopes.Service(name), children: children, make: make, checked: checked,
 		none: exchange.NoEndpoint.Withf("service %s: none of its services is up", name),
 	}
 	var err error

@@ -172,7 +172,7 @@ func (l *loadBalancer) Servers() []ServerStatus {
 	list := make([]ServerStatus, len(l.members))
 	for i, m := range l.members {
 		s := m.status()
-		s.Weight, s.Fenced = m.weight, m.fenced
+		s.Weight = m.weight
 		if l.checker == nil && !s.Ejected {
 			s.Status = StatusUp
 		}

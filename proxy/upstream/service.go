@@ -53,7 +53,6 @@ type ServerStatus struct {
 	// Ejected says that it is down because requests to it failed, and not by an active check.
 	Ejected bool
 	Weight  int
-	Fenced  bool
 	// InFlight is the number of requests that are not over; Latency the moving average of the time to
 	// the response's head, kept by strategies that go by it.
 	InFlight int64

@@ -49,9 +49,6 @@ const (
 	withPriority Flags = 0x20
 )
 
-// Has reports whether all of g are set.
-func (f Flags) Has(g Flags) bool { return f&g == g }
-
 // Frame is a frame as it was received. Payload is a part of the buffer it was read from.
 type Frame struct {
 	Type  Type
