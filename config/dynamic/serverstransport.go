@@ -21,7 +21,7 @@ type ServersTransport struct {
 	Spiffe              *Spiffe             `description:"Know servers, and be known to them, by SPIFFE identity; no other key of TLS may stand beside it. Empty takes any identity of a trust domain whose authorities are known." json:"spiffe,omitempty" file:"allowEmpty"`
 }
 
-// SetDefaults keeps up to 200 idle connections a server and sets the timeouts' defaults.
+// SetDefaults keeps up to 1024 idle connections a server and sets the timeouts' defaults.
 func (t *ServersTransport) SetDefaults() {
 	t.MaxIdleConnsPerHost = 1024
 	t.ForwardingTimeouts = &ForwardingTimeouts{}
