@@ -257,6 +257,7 @@ func TestCertificates(t *testing.T) {
 			t.Errorf("%q: %s, want %s", query, got, want)
 		}
 	}
+	list("?search=alt.b")
 	if c := shown[0]; c.KeyType != "ECDSA" || c.KeySize != 256 || c.Version != "v3" || c.SerialNumber != "7" || len(c.SANs) != 2 {
 		t.Errorf("%+v", c)
 	}
