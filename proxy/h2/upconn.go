@@ -54,6 +54,8 @@ type upConn struct {
 	kept       bool       // it may take requests, now or later
 	leaving    bool       // the server takes no more
 	over       error      // why nothing is sent or received any more
+	muted      error      // why nothing can be sent any more, while there may be something to be received
+	mutedAt    int64      // since when
 	next       uint32     // the next stream
 	streams    map[uint32]*call
 	budget     budget
@@ -156,6 +158,9 @@ func (u *upConn) kill(err error) {
 
 // startFlush reports whether the caller is to flush. With the lock.
 func (u *upConn) startFlush() bool {
+	if u.muted != nil {
+		u.out = u.out[:0]
+	}
 	if u.flushing || len(u.out) == 0 {
 		return false
 	}
@@ -207,9 +212,12 @@ func (u *upConn) flush(hurry bool) {
 		if err != nil {
 			u.out = nil
 			u.flushed()
-			if u.over == nil {
+			switch {
+			case u.over == nil && len(u.streams) == 0:
 				u.end(exchange.UpstreamReset.With(err))
 				return
+			case u.over == nil:
+				u.mute(exchange.UpstreamReset.With(err))
 			}
 			u.mu.Unlock()
 			return

@@ -13,7 +13,7 @@ func (k *call) open(body []byte, whole bool) ([]byte, error) {
 	u := k.u
 	u.mu.Lock()
 	switch {
-	case u.over != nil || u.leaving || u.next > maxStream:
+	case u.over != nil || u.muted != nil || u.leaving || u.next > maxStream:
 		k.refused = true
 		k.err = exchange.UpstreamReset.With(errRefused)
 		fallthrough

@@ -45,6 +45,9 @@ func (u *upConn) serve() {
 func (u *upConn) lost(err error) {
 	if u.over != nil {
 		err = u.over
+	} else if u.muted != nil {
+		err = u.muted
+		u.over = err
 	} else {
 		var fault *frame.Error
 		switch {
@@ -311,17 +314,13 @@ const maxUpStreams = 1000
 func (u *upConn) goAway(f *frame.Frame) *frame.Error {
 	last := f.LastStream()
 	u.leaving = true
-	u.limit.Store(0)
+	u.shun()
 	for id, k := range u.streams {
 		if id > last {
 			k.refused = true
 			u.drop(k)
 			k.fail(exchange.UpstreamReset.With(errRefused))
 		}
-	}
-	if u.kept {
-		u.kept = false
-		go u.pool.remove(u)
 	}
 	return nil
 }

@@ -43,6 +43,9 @@ func (u *upConn) Sweep(now int64) {
 		u.io.InterruptWrite()
 		u.end(exchange.UpstreamTimeout.Withf("the server did not take anything for %v", c.SendTimeout))
 		return
+	case u.muted != nil && beyond(time.Duration(now-u.mutedAt), maxMuted):
+		u.end(u.muted)
+		return
 	case u.unacked != 0 && time.Duration(now-u.unacked) > ackWithin:
 		u.out = frame.AppendGoAway(u.out, 0, frame.SettingsTimeout, ruleUnacked.Rule)
 		u.end(exchange.UpstreamReset.Withf("the server did not acknowledge our SETTINGS within %v", ackWithin))
