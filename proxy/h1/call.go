@@ -19,8 +19,8 @@ type call struct {
 	u    *upConn // nil once the connection was given back or closed
 	x    *exchange.Exchange
 	f    framing
-	out  []byte
-	buf  []byte
+	out  *buffer // the head; nil once it was sent
+	in   *buffer // the answer's beginning; nil until it may be there
 	incoming
 	taken int64    // bytes of the body, by Next
 	asks  bool     // the client waits for a 100
@@ -30,9 +30,7 @@ type call struct {
 	tun   upTunnel // the response's tunnel
 }
 
-var calls = sync.Pool{New: func() any {
-	return &call{out: make([]byte, 0, 4<<10), buf: make([]byte, headBuffer)}
-}}
+var calls = sync.Pool{New: func() any { return &call{} }}
 
 // errStale is a kept connection that turned out to be dead.
 var errStale = errors.New("the kept connection was closed by the server")
@@ -72,9 +70,10 @@ func (k *call) ask() error {
 	body, whole := exchange.WholeOf(x.Request.Body)
 	k.asks = x.Request.Continue
 	whole = whole && !k.asks
-	k.out = k.appendHead(k.out[:0], body, whole)
+	k.out = takeBuffer()
+	k.out.b = k.appendHead(k.out.b, body, whole)
 	if whole && len(body) > 0 && len(body) <= headBuffer {
-		k.out = append(k.out, body...)
+		k.out.b = append(k.out.b, body...)
 		body = nil
 	}
 	var n int
@@ -86,10 +85,10 @@ func (k *call) ask() error {
 	}
 	u.progress.enter(reading)
 	if whole && len(body) == 0 {
-		n, sent, err = u.conn.Call(k.out, k.buf)
+		n, sent, err = u.conn.Call(k.out.b, k)
 	} else {
 		k.startPump(body, whole)
-		n, err = u.conn.Read(k.buf)
+		n, err = u.conn.Read(k.Room())
 	}
 	x.Record.Sent = sent
 	if err != nil || n == 0 {
@@ -115,6 +114,19 @@ func (k *call) ask() error {
 		u.progress.enter(busy)
 	}
 	return nil
+}
+
+// Wait is listen.Caller: the head has been sent, and the answer is not there yet.
+func (k *call) Wait() {
+	k.out.release()
+	k.in.release()
+	k.out, k.in = nil, nil
+}
+
+// Room is listen.Caller: the answer may be there.
+func (k *call) Room() []byte {
+	k.in = takeBuffer()
+	return k.in.b[:cap(k.in.b)]
 }
 
 // preciseBelow is the response timeout under which the sweeper is too coarse a timer.
@@ -185,16 +197,17 @@ var requestFramingFields = framingFields | exchange.NewNameSet(exchange.Host, ex
 // maxInterim is how many interim responses a server may send before the final one.
 const maxInterim = 16
 
-// head reads on from buf[:n] until the final response head is complete and parsed.
+// head reads on from the n bytes in k.in until the final response head is complete and parsed.
 func (k *call) head(n int) error {
 	x, at, seen := k.x, 0, 0
+	buf := k.in.b[:cap(k.in.b)]
 	for interims := 0; ; {
 		end, err := -1, error(nil)
 		if seen > 0 {
-			end, err = headEnd(k.buf[at:n], seen)
+			end, err = headEnd(buf[at:n], seen)
 		}
 		if err == nil && (seen == 0 || end >= 0) {
-			end, err = parseResponse(&x.Response, &k.f, k.buf[at:n])
+			end, err = parseResponse(&x.Response, &k.f, buf[at:n])
 		}
 		if err != nil {
 			return exchange.UpstreamProtocol.With(err)
@@ -207,6 +220,7 @@ func (k *call) head(n int) error {
 			if at, n, err = k.more(at, n); err != nil {
 				return k.noAnswer(err)
 			}
+			buf = k.in.b[:cap(k.in.b)]
 			continue
 		}
 		if at, seen = at+end, 0; x.Response.Status >= 200 || x.Response.Status == 101 {
@@ -223,25 +237,26 @@ func (k *call) head(n int) error {
 	}
 }
 
-// more reads more of a head into buf[n:], after making room.
+// more reads more of a head into k.in, behind the n bytes that are there, after making room.
 func (k *call) more(at, n int) (int, int, error) {
-	if n == len(k.buf) {
+	buf := k.in.b[:cap(k.in.b)]
+	if n == len(buf) {
 		if at > 0 {
-			n, at = copy(k.buf, k.buf[at:n]), 0
+			n, at = copy(buf, buf[at:n]), 0
 		} else {
-			buf := make([]byte, 2*len(k.buf))
-			copy(buf, k.buf)
-			k.buf = buf
+			buf = make([]byte, 2*n)
+			copy(buf, k.in.b[:n])
+			k.in.b = buf
 		}
 	}
-	m, err := k.u.conn.Read(k.buf[n:])
+	m, err := k.u.conn.Read(buf[n:])
 	if m > 0 {
 		return at, n + m, nil
 	}
 	return at, n, err
 }
 
-// final settles the framing of the response whose head ends at buf[base] and of which buf[:n] has
+// final settles the framing of the response whose head ends at base in k.in and of which n bytes have
 // been read. RFC 9112 §6.3.
 func (k *call) final(base, n int) error {
 	p, f := &k.x.Response, &k.f
@@ -264,7 +279,7 @@ func (k *call) final(base, n int) error {
 	if mode == byChunks {
 		p.Length = -1
 	}
-	k.incoming.begin(k.u.conn, k.buf, base, n, mode, max(length, 0), &p.Trailer)
+	k.incoming.begin(k.u.conn, k.in.b[:cap(k.in.b)], base, n, mode, max(length, 0), &p.Trailer)
 	k.keep = mode != byClose && !f.closing && (p.Proto == exchange.HTTP11 || f.keepAlive)
 	p.Body = k
 	return nil
@@ -276,7 +291,7 @@ func (k *call) upgraded(base, n int) error {
 	if k.x.Request.Upgrade == nil || !k.f.upgrading || !exchange.EqualFold(k.f.upgrade, k.x.Request.Upgrade) {
 		return exchange.UpstreamProtocol.Withf("101 without, or other than, the asked for change of protocol")
 	}
-	k.u.conn.Unread(k.buf[base:n])
+	k.u.conn.Unread(k.in.b[base:n:n])
 	k.u.progress.enter(tunnelled)
 	k.tun.call = k
 	k.tun.read.Store(false)
@@ -290,8 +305,11 @@ func (k *call) upgraded(base, n int) error {
 // A response with bytes behind it is refused. Nobody asked for them: likely what we took for the answer
 // is one that the server sent unasked before, to somebody else's request, and the answer is behind it.
 func (k *call) settle() error {
+	if k.pump != nil || k.x.Response.Tunnel != nil {
+		return nil
+	}
 	rest, whole := k.incoming.whole()
-	if !whole || k.pump != nil || k.x.Response.Tunnel != nil {
+	if !whole {
 		return nil
 	}
 	if k.mode == byLength && k.r+len(rest) < k.w {
@@ -402,9 +420,8 @@ func (k *call) Close() error {
 func (k *call) Free() {
 	k.giveUp()
 	k.incoming.release()
-	if len(k.buf) > bodyBuffer || cap(k.out) > bodyBuffer {
-		return
-	}
+	k.Wait()
+	k.incoming.buf = nil
 	k.pool, k.x, k.pump, k.tun.call = nil, nil, nil, nil
 	k.f, k.incoming.trailer, k.incoming.conn = framing{}, nil, nil
 	calls.Put(k)

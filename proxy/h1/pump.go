@@ -28,7 +28,7 @@ func (k *call) startPump(body []byte, whole bool) {
 		defer close(p.done)
 		defer p.u.sending.enter(idle)
 		defer p.rescue()
-		if p.u.conn.Write2(k.out, body) != nil {
+		if p.u.conn.Write2(k.out.b, body) != nil {
 			return
 		}
 		if p.ok = whole; !whole {

@@ -27,6 +27,7 @@ func (c *conn1) respond(x *exchange.Exchange) {
 		c.tunnel(x)
 		return
 	}
+	ws.out = takeBuffer()
 	chunked := c.frame(x)
 	body, bare := p.Body, fields.Bodiless(x.Request.Method, p.Status)
 	if bare {
@@ -37,7 +38,7 @@ func (c *conn1) respond(x *exchange.Exchange) {
 	if rest, whole := exchange.WholeOf(body); whole && !bare && p.Length >= 0 && p.Length != int64(len(rest)) {
 		err = unsent{exchange.Internal.Withf("the body has %d bytes, its Content-Length is %d", len(rest), p.Length)}
 	} else if whole && !chunked {
-		err = c.send(ws.out, rest)
+		err = c.send(ws.out.b, rest)
 		x.Record.ResponseBytes = int64(len(rest))
 	} else {
 		err = c.stream(x, body, chunked)
@@ -49,9 +50,11 @@ func (c *conn1) respond(x *exchange.Exchange) {
 		c.settle(x)
 		c.frame(x)
 		rest, _ := exchange.WholeOf(x.Response.Body)
-		err = c.send(ws.out, rest)
+		err = c.send(ws.out.b, rest)
 		x.Record.ResponseBytes = int64(len(rest))
 	}
+	ws.out.release()
+	ws.out = nil
 	if err != nil {
 		c.cut(x, err)
 	}
@@ -99,7 +102,7 @@ var framingFields = exchange.NewNameSet(exchange.ContentLength, exchange.Transfe
 func (c *conn1) frame(x *exchange.Exchange) (chunked bool) {
 	ws, p := c.ws, &x.Response
 	p.Header.DelSet(framingFields) // a handler's own would contradict ours
-	out := appendStatusLine(ws.out[:0], p.Status)
+	out := appendStatusLine(ws.out.b[:0], p.Status)
 	out = p.Header.AppendTo(out)
 	if !p.Header.Has(exchange.Date) {
 		out = append(out, "Date: "...)
@@ -127,14 +130,14 @@ func (c *conn1) frame(x *exchange.Exchange) (chunked bool) {
 	} else if old {
 		out = append(out, "Connection: keep-alive\r\n"...)
 	}
-	ws.out = append(out, crlf...)
+	ws.out.b = append(out, crlf...)
 	return chunked
 }
 
 // stream sends the head with the first of the body, and then what the body yields as it does.
 func (c *conn1) stream(x *exchange.Exchange, body exchange.Body, chunked bool) error {
 	ws, left := c.ws, x.Response.Length
-	out := ws.out
+	out := ws.out.b
 	if w, ok := body.(exchange.Waiter); ok && w.Waits() {
 		if err := c.send(out, nil); err != nil {
 			return err
@@ -177,7 +180,7 @@ func (c *conn1) stream(x *exchange.Exchange, body exchange.Body, chunked bool) e
 	if chunked {
 		out = appendLastChunk(out, &x.Response.Trailer)
 	}
-	ws.out = out
+	ws.out.b = out
 	if len(out) == 0 {
 		return nil
 	}

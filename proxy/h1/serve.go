@@ -39,13 +39,13 @@ type workspace struct {
 	f    framing
 	in   []byte // read buffer; in[r:w] is unread
 	r, w int
-	seen int // how far in[r:w] was searched for the end of a head
-	out  []byte
+	seen int     // how far in[r:w] was searched for the end of a head
+	out  *buffer // for the response; nil until it begins
 	body requestBody
 }
 
 var workspaces = sync.Pool{New: func() any {
-	return &workspace{in: make([]byte, headBuffer), out: make([]byte, 0, headBuffer)}
+	return &workspace{in: make([]byte, headBuffer)}
 }}
 
 func (c *conn1) takeWorkspace() *workspace {
@@ -62,7 +62,7 @@ func (c *conn1) giveBack() {
 		return
 	}
 	c.ws = nil
-	if len(ws.in) > bodyBuffer || cap(ws.out) > bodyBuffer {
+	if len(ws.in) > bodyBuffer {
 		return // grown for an unusual request: let it go
 	}
 	ws.r, ws.w, ws.seen = 0, 0, 0

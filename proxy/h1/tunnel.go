@@ -15,15 +15,19 @@ import (
 func (c *conn1) tunnel(x *exchange.Exchange) {
 	ws, t := c.ws, x.Response.Tunnel
 	c.part(closes)
-	out := appendStatusLine(ws.out[:0], x.Response.Status)
+	head := takeBuffer()
+	out := appendStatusLine(head.b, x.Response.Status)
 	out = x.Response.Header.AppendTo(out)
 	if x.Response.Status == 101 {
 		out = append(out, "Connection: Upgrade\r\nUpgrade: "...)
 		out = append(out, x.Response.Upgrade...)
 		out = append(out, crlf...)
 	}
+	head.b = append(out, crlf...)
 	c.enter(writing)
-	if err := c.send(append(out, crlf...), nil); err != nil {
+	err := c.send(head.b, nil)
+	head.release()
+	if err != nil {
 		c.cut(x, err)
 		return
 	}
@@ -53,7 +57,6 @@ func (c *conn1) tunnel(x *exchange.Exchange) {
 			t.CloseWrite()
 		}
 	})
-	var err error
 	far, ours := t.(*upTunnel)
 	if ours {
 		x.Record.ResponseBytes, err = relay(far.call.u.conn, tunnelWriter{c.io})

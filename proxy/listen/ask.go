@@ -16,25 +16,35 @@ type asking struct {
 
 // call is the state of one Call.
 type call struct {
-	out, in []byte
-	sent    bool
-	n       int
-	err     error
+	out    []byte
+	caller Caller
+	sent   bool
+	n      int
+	err    error
 }
 
-// Call writes out and reads the beginning of the answer into in, with one wait. What has arrived unread
+// Caller lends Call memory for the answer, when that may be there.
+type Caller interface {
+	// Wait says that out is not needed any more, nor, until it is asked for again, Room.
+	Wait()
+	// Room is where the beginning of the answer goes.
+	Room() []byte
+}
+
+// Call writes out and reads the beginning of the answer into by's memory, with one wait. What has arrived unread
 // before is taken for the answer: ask Dirty where that may be. The count of a failed call is 0; sent says
 // whether any byte of out may have left.
-func (c *Conn) Call(out, in []byte) (n int, sent bool, err error) {
+func (c *Conn) Call(out []byte, by Caller) (n int, sent bool, err error) {
 	if c.raw == nil {
 		if err = c.Write(out); err != nil {
 			return 0, true, err
 		}
-		n, err = c.Read(in)
+		by.Wait()
+		n, err = c.Read(by.Room())
 		return n, true, err
 	}
 	k := c.ask()
-	k.call = call{out: out, in: in}
+	k.call = call{out: out, caller: by}
 	err = c.raw.Read(k.callFn)
 	n, sent = k.call.n, k.call.sent
 	if err == nil {
@@ -61,6 +71,7 @@ func (c *Conn) callStep(fd uintptr) bool {
 		n, err := rawWrite2(fd, k.out, nil)
 		switch {
 		case err == nil && n == len(k.out):
+			k.caller.Wait()
 			return false
 		case err != nil && err != ErrWouldBlock:
 			k.err, k.sent = err, false // the connection was dead already: nothing left
@@ -71,9 +82,10 @@ func (c *Conn) callStep(fd uintptr) bool {
 			return true
 		}
 	}
-	k.n, k.err = ReadNow(fd, k.in)
+	k.n, k.err = ReadNow(fd, k.caller.Room())
 	if k.err == ErrWouldBlock {
 		k.err = nil
+		k.caller.Wait()
 		return false
 	}
 	return true

@@ -125,11 +125,13 @@ func (c *Conn) callStepTLS(fd uintptr) bool {
 		if k.err = c.writeTLS(k.out, nil); k.err != nil {
 			return true
 		}
+		k.caller.Wait()
 		return false
 	}
-	k.n, k.err = c.readTLS(k.in)
+	k.n, k.err = c.readTLS(k.caller.Room())
 	if k.err == ErrWouldBlock {
 		k.err = nil
+		k.caller.Wait()
 		return false
 	}
 	return true
