@@ -31,13 +31,13 @@ func TestClientAbortReachesTheUpstream(t *testing.T) {
 	for _, path := range []string{"/head", "/body"} {
 		conn := harness.Dial(t, g.Web)
 		conn.Send("GET %s HTTP/1.1\nHost: x\n\n", path)
-		harness.Within(t, harness.Patience, "the request at the upstream", begun)
+		harness.Within(t, "the request at the upstream", begun)
 		if path == "/body" {
 			conn.Head()
 		}
 		left := time.Now()
 		conn.Close()
-		if took := harness.Within(t, harness.Patience, path+": the upstream's cancellation", cancelled).Sub(left); took > time.Second {
+		if took := harness.Within(t, path+": the upstream's cancellation", cancelled).Sub(left); took > time.Second {
 			t.Errorf("%s: the upstream request was cancelled %s after the client left, not within a second", path, took)
 		}
 	}
@@ -97,7 +97,7 @@ func TestUploadStreams(t *testing.T) {
 				break
 			}
 			if sent == 0 {
-				harness.Within(t, harness.Patience, "the first bytes at the backend", begun)
+				harness.Within(t, "the first bytes at the backend", begun)
 			}
 			most = max(most, g.Resident())
 		}

@@ -13,17 +13,24 @@ import (
 	"github.com/pergola-mesh/pergola/integration/harness"
 )
 
-// TestDrain sends SIGTERM while requests are in flight. Until the accept grace time has passed new
-// connections are still served; what is in flight completes; the process then ends with status 0.
-func TestDrain(t *testing.T) {
-	begun, finish := make(chan struct{}), make(chan struct{})
-	backend := harness.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+// slowBackend answers everything with "complete", but /slow only once finish yields or is closed: it says when it
+// has begun.
+func slowBackend(t *testing.T) (address string, begun <-chan struct{}, finish chan struct{}) {
+	told := make(chan struct{})
+	finish = make(chan struct{})
+	return harness.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/slow" {
-			begun <- struct{}{}
+			told <- struct{}{}
 			<-finish
 		}
 		w.Write([]byte("complete"))
-	}))
+	})), told, finish
+}
+
+// TestDrain sends SIGTERM while requests are in flight. Until the accept grace time has passed new
+// connections are still served; what is in flight completes; the process then ends with status 0.
+func TestDrain(t *testing.T) {
+	backend, begun, finish := slowBackend(t)
 	g := harness.Start(t, strings.Replace(oneBackend, "address: $WEB", `address: $WEB
     transport: {lifeCycle: {requestAcceptGraceTimeout: 1s, graceTimeOut: 10s}}`, 1), harness.Vars{"BACKEND": backend})
 	g.AwaitStatus("/", 200)
@@ -35,7 +42,7 @@ func TestDrain(t *testing.T) {
 	for range 5 {
 		conn := harness.Dial(t, g.Web)
 		conn.Send("GET /slow HTTP/1.1\nHost: x\n\n")
-		harness.Within(t, harness.Patience, "the slow request at the backend", begun)
+		harness.Within(t, "the slow request at the backend", begun)
 		slow = append(slow, conn)
 	}
 

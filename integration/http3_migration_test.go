@@ -76,7 +76,7 @@ func TestHTTP3Migration(t *testing.T) {
 	}
 	slow := make(chan string, 1)
 	go func() { slow <- get("/slow") }()
-	harness.Within(t, harness.Patience, "the slow request at the backend", begun)
+	harness.Within(t, "the slow request at the backend", begun)
 
 	path, err := conn.AddPath(transports[1])
 	if err != nil {
@@ -92,7 +92,7 @@ func TestHTTP3Migration(t *testing.T) {
 		t.Errorf("after the move: %q", got)
 	}
 	close(finish)
-	if got := harness.Within(t, harness.Patience, "the rest of the slow response", slow); got != "first complete" {
+	if got := harness.Within(t, "the rest of the slow response", slow); got != "first complete" {
 		t.Errorf("what was under way ended in %q", got)
 	}
 	if conn.LocalAddr().String() != transports[1].Conn.LocalAddr().String() {

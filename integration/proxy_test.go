@@ -210,7 +210,7 @@ func TestExpectContinueIsForwarded(t *testing.T) {
 	for _, verdict := range []string{"HTTP/1.1 100 Continue\n\n", "HTTP/1.1 417 Expectation Failed\nContent-Length: 0\n\n"} {
 		conn := harness.Dial(t, g.Web)
 		conn.Send("POST /x HTTP/1.1\nHost: x\nExpect: 100-continue\nContent-Length: 4\n\n")
-		head := harness.Within(t, harness.Patience, "the request head at the backend", heads)
+		head := harness.Within(t, "the request head at the backend", heads)
 		if !strings.Contains(strings.ToLower(head), "\nexpect: 100-continue\n") {
 			t.Errorf("the backend was not asked: %q", head)
 		}

@@ -51,7 +51,7 @@ func TestQuickstart(t *testing.T) {
 	}()
 	t.Cleanup(func() {
 		syscall.Kill(-run.Process.Pid, syscall.SIGINT) // what it started stops with it
-		harness.Within(t, harness.Patience, "the end after a failure", exited)
+		harness.Within(t, "the end after a failure", exited)
 		if t.Failed() {
 			t.Logf("make run:\n%s", &log)
 		}
@@ -74,7 +74,7 @@ func TestQuickstart(t *testing.T) {
 
 	// Ctrl-C reaches the whole group.
 	syscall.Kill(-run.Process.Pid, syscall.SIGINT)
-	harness.Within(t, harness.Patience, "the end after Ctrl-C", exited)
+	harness.Within(t, "the end after Ctrl-C", exited)
 	for _, port := range demoPorts {
 		port = ports(port)
 		if conn, err := net.Dial("tcp", "127.0.0.1:"+port); err == nil {

@@ -5,7 +5,6 @@ package integration
 import (
 	"fmt"
 	"net"
-	"net/http"
 	"os"
 	"slices"
 	"strings"
@@ -126,14 +125,7 @@ func TestHundredUpgrades(t *testing.T) {
 // A request in flight is finished by the process that began it; a successor that cannot start changes
 // nothing, and one with another configuration takes its own addresses over.
 func TestRestartEdges(t *testing.T) {
-	begun, finish := make(chan struct{}), make(chan struct{})
-	backend := harness.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/slow" {
-			begun <- struct{}{}
-			<-finish
-		}
-		w.Write([]byte("complete"))
-	}))
+	backend, begun, finish := slowBackend(t)
 	g := harness.Start(t, restartable, harness.Vars{"BACKEND": backend})
 	g.AwaitStatus("/", 200)
 
@@ -158,7 +150,7 @@ func TestRestartEdges(t *testing.T) {
 	taken.Close()
 	slow := harness.Dial(t, g.Web)
 	slow.Send("GET /slow HTTP/1.1\nHost: x\n\n")
-	harness.Within(t, harness.Patience, "the slow request at the backend", begun)
+	harness.Within(t, "the slow request at the backend", begun)
 	next := g.Replace()
 	fresh := harness.Dial(t, taken.Addr().String())
 	fresh.Send("GET / HTTP/1.1\nHost: x\n\n")

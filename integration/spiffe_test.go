@@ -176,7 +176,7 @@ func TestSPIFFEExample(t *testing.T) {
 		return len(serials) == 3
 	})
 	close(release)
-	if body := harness.Within(t, harness.Patience, "the response that was under way", slow); !strings.HasSuffix(body, " to the end") {
+	if body := harness.Within(t, "the response that was under way", slow); !strings.HasSuffix(body, " to the end") {
 		t.Errorf("what was under way ended in %q", body)
 	}
 

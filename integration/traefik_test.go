@@ -39,7 +39,7 @@ func TestTraefikConfiguration(t *testing.T) {
 			checkInternal(t, g)
 
 			answer(t, g, "POST", "mirrored.test", "/order", "the order", nil)
-			if got := harness.Within(t, harness.Patience, "the mirrored request", mirrored); got != "POST /order the order" {
+			if got := harness.Within(t, "the mirrored request", mirrored); got != "POST /order the order" {
 				t.Errorf("the mirror received %q", got)
 			}
 		})

@@ -72,7 +72,7 @@ func dialThree(t *testing.T, address string, config *tls.Config) socket {
 	transport := &http3.Transport{}
 	t.Cleanup(func() { transport.Close() })
 	client := transport.NewClientConn(conn)
-	harness.Within(t, harness.Patience, "the settings of HTTP/3", client.ReceivedSettings())
+	harness.Within(t, "the settings of HTTP/3", client.ReceivedSettings())
 	if !client.Settings().EnableExtendedConnect {
 		t.Fatal("HTTP/3: no extended CONNECT")
 	}

@@ -40,7 +40,7 @@ func TestRefusalsOfCalls(t *testing.T) {
 		"buffering":                        {"buffering", map[string]any{"maxRequestBodyBytes": 2}, false, 413, "8 Request Entity Too Large"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			m, err := New(testEnv(nil), tt.kind, tt.config)
+			m, err := New(testEnv(), tt.kind, tt.config)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -67,7 +67,7 @@ func TestRefusalsOfCalls(t *testing.T) {
 
 // A call has no use for a page: the status that it ends with stays.
 func TestErrorsLeaveCallsAlone(t *testing.T) {
-	m, err := New(testEnv(nil), "errors", map[string]any{"status": []any{"400-599"}, "service": "pages"})
+	m, err := New(testEnv(), "errors", map[string]any{"status": []any{"400-599"}, "service": "pages"})
 	if err != nil {
 		t.Fatal(err)
 	}

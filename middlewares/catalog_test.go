@@ -38,11 +38,11 @@ func TestUnknownKinds(t *testing.T) {
 }
 
 func TestErrorsNameTheKind(t *testing.T) {
-	_, err := New(testEnv(nil), "ADDPREFIX", map[string]any{})
+	_, err := New(testEnv(), "ADDPREFIX", map[string]any{})
 	if err == nil || !strings.HasPrefix(err.Error(), "addPrefix: prefix is empty") {
 		t.Errorf("%v", err)
 	}
-	_, err = New(testEnv(nil), "addPrefix", map[string]any{"prefx": "/a"})
+	_, err = New(testEnv(), "addPrefix", map[string]any{"prefx": "/a"})
 	if err == nil || !strings.Contains(err.Error(), "prefx") {
 		t.Errorf("an unknown key gives %v", err)
 	}
@@ -50,7 +50,7 @@ func TestErrorsNameTheKind(t *testing.T) {
 
 func TestOldNames(t *testing.T) {
 	var log strings.Builder
-	env := testEnv(nil)
+	env := testEnv()
 	env.Logger = slog.New(slog.NewTextHandler(&log, nil))
 	if _, err := New(env, "ipwhitelist", map[string]any{"sourceRange": []any{"10.0.0.0/8"}}); err != nil || !strings.Contains(log.String(), "use that one") {
 		t.Errorf("%v, logged %q", err, log.String())
@@ -61,7 +61,7 @@ func TestOldNames(t *testing.T) {
 func TestReadmesNameEveryKey(t *testing.T) {
 	for _, k := range catalogue {
 		var config any
-		env := testEnv(nil)
+		env := testEnv()
 		env.Decode = func(_ map[string]any, target any) error { config = target; return exchange.Internal }
 		k.build(env, nil)
 		text, err := os.ReadFile(folder(k.name) + "/README.md")

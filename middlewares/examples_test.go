@@ -70,7 +70,7 @@ func exampleMiddleware(t *testing.T, kind, text string) exchange.Middleware {
 	if err := yaml.Unmarshal([]byte(text), &config); err != nil {
 		t.Fatal(err)
 	}
-	env := testEnv(nil)
+	env := testEnv()
 	env.Middleware = func(name string) (exchange.Middleware, error) {
 		for kind, section := range config.HTTP.Middlewares[name] {
 			return New(env, kind, section)
@@ -91,7 +91,7 @@ func exampleMiddleware(t *testing.T, kind, text string) exchange.Middleware {
 }
 
 // testEnv decodes as the gateway does. Its services answer with their name and the URI they got.
-func testEnv(files map[string]string) Env {
+func testEnv() Env {
 	return Env{
 		Logger: slog.New(slog.DiscardHandler),
 		Decode: func(raw map[string]any, target any) error {
@@ -108,12 +108,7 @@ func testEnv(files map[string]string) Env {
 			}), nil
 		},
 		Middleware: func(name string) (exchange.Middleware, error) { return nil, fmt.Errorf("no middleware %s", name) },
-		ReadFile: func(path string) ([]byte, error) {
-			if text, ok := files[path]; ok {
-				return []byte(text), nil
-			}
-			return nil, fmt.Errorf("open %s: no such file", path)
-		},
+		ReadFile:   func(path string) ([]byte, error) { return nil, fmt.Errorf("open %s: no such file", path) },
 	}
 }
 

@@ -33,7 +33,7 @@ func TestTCPReadmeExamples(t *testing.T) {
 		}
 		for _, kinds := range config.TCP.Middlewares {
 			for _, section := range kinds {
-				g, err := NewTCP(testEnv(nil), name, section)
+				g, err := NewTCP(testEnv(), name, section)
 				if err != nil {
 					t.Fatalf("%s: %v", name, err)
 				}
@@ -70,11 +70,11 @@ func TestUnknownTCPKind(t *testing.T) {
 		"ipAllowLists": `unknown middleware kind "ipAllowLists": did you mean ipAllowList?`,
 		"compress":     `unknown middleware kind "compress": there are inFlightConn, ipAllowList, ipWhiteList`,
 	} {
-		if _, err := NewTCP(testEnv(nil), name, nil); err == nil || err.Error() != want {
+		if _, err := NewTCP(testEnv(), name, nil); err == nil || err.Error() != want {
 			t.Errorf("%q: %v", name, err)
 		}
 	}
-	if _, err := NewTCP(testEnv(nil), "inflightconn", map[string]any{"amounts": 1}); err == nil || !strings.Contains(err.Error(), "amounts") {
+	if _, err := NewTCP(testEnv(), "inflightconn", map[string]any{"amounts": 1}); err == nil || !strings.Contains(err.Error(), "amounts") {
 		t.Errorf("a wrong key: %v", err)
 	}
 }

@@ -35,13 +35,13 @@ func EventuallyIn(t testing.TB, limit time.Duration, what string, done func() bo
 	}
 }
 
-// Within fails the test unless the channel yields, or is closed, before the limit.
-func Within[T any](t testing.TB, limit time.Duration, what string, channel <-chan T) (value T) {
+// Within fails the test unless the channel yields, or is closed, before Patience is over.
+func Within[T any](t testing.TB, what string, channel <-chan T) (value T) {
 	t.Helper()
 	select {
 	case value = <-channel:
-	case <-time.After(limit):
-		t.Fatalf("%s: not within %s", what, limit)
+	case <-time.After(Patience):
+		t.Fatalf("%s: not within %s", what, Patience)
 	}
 	return value
 }

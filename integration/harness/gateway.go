@@ -170,7 +170,7 @@ func (g *Gateway) Signal(signal os.Signal) {
 // AwaitExit waits for the process to end and returns its exit code.
 func (g *Gateway) AwaitExit() int {
 	g.t.Helper()
-	Within(g.t, Patience, "the gateway's end", g.exited)
+	Within(g.t, "the gateway's end", g.exited)
 	return g.cmd.ProcessState.ExitCode()
 }
 
