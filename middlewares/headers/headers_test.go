@@ -226,6 +226,7 @@ func TestBadConfigurations(t *testing.T) {
 		"hostsProxyHeaders":     {HostsProxyHeaders: []string{""}},
 		"sslProxyHeaders":       {SSLProxyHeaders: map[string]string{"a b": ""}},
 		"Referrer-Policy":       {ReferrerPolicy: "a\nb"},
+		"stsSeconds is -1":      {STSSeconds: -1},
 	} {
 		if _, err := headers.New(config); err == nil || !strings.Contains(strings.ToLower(err.Error()), strings.ToLower(name)) {
 			t.Errorf("%s: %v", name, err)

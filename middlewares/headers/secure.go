@@ -41,7 +41,10 @@ func newSecure(c *Config) (*secure, error) {
 		s.proxyTLS = append(s.proxyTLS, edit{name: exchange.NewName(name), value: c.SSLProxyHeaders[name]})
 	}
 
-	if c.STSSeconds != 0 && !c.IsDevelopment {
+	if c.STSSeconds < 0 { // browsers would take no notice of the field. RFC 6797 §6.1.1
+		return nil, fmt.Errorf("stsSeconds is %d; it must not be negative", c.STSSeconds)
+	}
+	if c.STSSeconds > 0 && !c.IsDevelopment {
 		value := "max-age=" + strconv.FormatInt(c.STSSeconds, 10)
 		if c.STSIncludeSubdomains {
 			value += "; includeSubDomains"
