@@ -134,3 +134,53 @@ func BenchmarkPool(b *testing.B) {
 		})
 	}
 }
+
+// A server that resets stream after stream, because it has too much to do, is no attacker: what else it has
+// under way on the connection goes on.
+func TestPoolEnduresRefusals(t *testing.T) {
+	begun, goOn := make(chan struct{}), make(chan struct{})
+	s := newRaw(t, func(c *rawConn) {
+		c.greet()
+		f, _ := c.until(frame.Headers)
+		first := f.Stream
+		close(begun)
+		var all sync.WaitGroup
+		var mu sync.Mutex
+		all.Go(func() {
+			<-goOn
+			mu.Lock()
+			c.send(frame.AppendData(c.head(first, 200, false), first, []byte("first"), true))
+			mu.Unlock()
+		})
+		for f, ok := c.until(frame.Headers); ok; f, ok = c.until(frame.Headers) {
+			mu.Lock()
+			c.send(frame.AppendRSTStream(nil, f.Stream, frame.EnhanceYourCalm))
+			mu.Unlock()
+		}
+		all.Wait()
+	})
+	p := newTestPool(t, PoolConfig{Dial: s.dial})
+	release := sync.OnceFunc(func() { close(goOn) })
+	t.Cleanup(release)
+	first := make(chan string, 1)
+	go func() {
+		got, err := ask(p, exchangetest.Request("GET", "/"))
+		if err != nil {
+			got = err.Error()
+		}
+		first <- got
+	}()
+	<-begun
+	for range 3 * maxBudget {
+		if _, err := ask(p, exchangetest.Request("GET", "/")); exchange.KindOf(err) != exchange.UpstreamReset {
+			t.Fatal(err)
+		}
+	}
+	release()
+	if got := <-first; got != "first" {
+		t.Error(got)
+	}
+	if s.conns != 1 {
+		t.Errorf("%d connections", s.conns)
+	}
+}

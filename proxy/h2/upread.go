@@ -254,6 +254,7 @@ func (u *upConn) rst(f *frame.Frame) *frame.Error {
 		return u.unbegun(f.Stream)
 	}
 	u.drop(k)
+	u.budget.earn(costFrame) // there is one to a request, which we chose to make
 	switch code := f.Code(); {
 	case code == frame.RefusedStream:
 		k.refused = true
