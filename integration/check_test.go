@@ -30,6 +30,21 @@ http:
   routers: {a: {rule: Host(~a.test~), service: s}}
   services: {s: {loadBalancer: {servers: [{url: "http://127.0.0.1:1"}]}}}
 `, true, nil},
+		{"one file for both configurations", `
+-- static.yaml --
+entryPoints: {web: {address: ":0"}}
+providers: {file: {filename: static.yaml}}
+http:
+  routers: {a: {rule: Host(~a.test~), service: s}}
+  services: {s: {loadBalancer: {servers: [{url: "http://127.0.0.1:1"}]}}}
+`, true, []string{"ok: static.yaml, 1 routers, 2 services"}},
+		{"two files, and static configuration in that of the dynamic one", `
+-- static.yaml --
+entryPoints: {web: {address: ":0"}}
+providers: {file: {filename: routes.yaml}}
+-- routes.yaml --
+entryPoints: {web: {address: ":0"}}
+`, false, []string{"routes.yaml:1: entryPoints: unknown key"}},
 		{"keys without effect", `
 -- static.yaml --
 entryPoints: {dns: {address: ":0/udp", forwardedHeaders: {insecure: true}}}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -33,6 +34,9 @@ func DynamicFile(source string, content []byte, format Format) (*dynamic.Configu
 // version before keeps its pointer and is not decoded again. The zero value is ready; it is not for
 // concurrent use.
 type Objects struct {
+	// Beside are keys at the root that are not this configuration's and are passed over.
+	Beside []string
+
 	known map[string]object
 	last  *outline // nil when there is none
 }
@@ -60,6 +64,9 @@ func (o *Objects) Decode(source string, content []byte, format Format) Decoded {
 		}
 		return Decoded{Problems: []dynamic.Problem{p}}
 	}
+	root.Children = slices.DeleteFunc(root.Children, func(t *Tree) bool {
+		return slices.ContainsFunc(o.Beside, func(name string) bool { return strings.EqualFold(name, t.Name) })
+	})
 	v := version{
 		before: o.known, known: map[string]object{},
 		Decoded: Decoded{Config: &dynamic.Configuration{}, Places: map[string]Place{}},

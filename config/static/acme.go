@@ -38,9 +38,12 @@ type ACME struct {
 // DefaultCAServer is Let's Encrypt's directory.
 const DefaultCAServer = "https://acme-v02.api.letsencrypt.org/directory"
 
+// defaultKeyType is what certificates have when nothing is said.
+const defaultKeyType = "EC256"
+
 // SetDefaults asks Let's Encrypt for P-256 certificates and keeps them in acme.json.
 func (a *ACME) SetDefaults() {
-	a.CAServer, a.KeyType, a.Storage = DefaultCAServer, "EC256", "acme.json"
+	a.CAServer, a.KeyType, a.Storage = DefaultCAServer, defaultKeyType, "acme.json"
 	a.CertificatesDuration = 90 * 24
 	a.ClientTimeout = Duration(2 * time.Minute)
 	a.ClientResponseHeaderTimeout = Duration(30 * time.Second)

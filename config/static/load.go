@@ -22,6 +22,7 @@ type Loaded struct {
 	Warnings []dynamic.Problem
 
 	places map[string]load.Place // by lower-case path
+	beside []*load.Tree          // dynamic configuration in the file
 }
 
 // Load reads the configuration of a process from args (without the program's name; flags only) and
@@ -48,6 +49,7 @@ func Load(args, environ []string) *Loaded {
 	l.complete()
 	l.validate()
 	l.vain()
+	l.shareFile()
 	slices.SortStableFunc(l.Problems, byPlace)
 	slices.SortStableFunc(l.Warnings, byPlace)
 	return l
@@ -90,7 +92,7 @@ func (l *Loaded) file(upper *load.Tree, environ []string) *load.Tree {
 		syntax := err.(*load.SyntaxError)
 		return fail(syntax.Line, l.File, syntax.Message)
 	}
-	return tree
+	return l.takeDynamic(tree)
 }
 
 func without(t *load.Tree, name string) *load.Tree {

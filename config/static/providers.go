@@ -23,6 +23,8 @@ type File struct {
 	Directory                 string `description:"All .toml, .yaml and .yml files of a directory and those below it." json:"directory"`
 	Watch                     bool   `description:"Follow changes." json:"watch"`
 	DebugLogGeneratedTemplate bool   `description:"Log what templates produce, at level DEBUG. It may hold secrets." json:"debugLogGeneratedTemplate"`
+	// Static is the path of the static configuration file, which may be one of these.
+	Static string `file:"-" json:"-"`
 }
 
 // SetDefaults follows changes.

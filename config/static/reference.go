@@ -103,6 +103,9 @@ has no effect on an entry point, since that is for UDP, is a warning in the log 
 bare integer is seconds. ` + "`off`" + ` as default means that the section is not there unless it is written;
 ` + "`ping: {}`" + ` or ` + "`--ping`" + ` turns it on.
 
+Dynamic configuration may stand in the same file (` + "`http`, `tcp`, `udp`, `tls`" + `), as long as ` + "`providers.file`" + ` names
+that file, or a directory that it is in; otherwise it is a warning.
+
 Where nothing is stated, the defaults are stricter than Traefik's; what a file states is kept.
 The timeouts of an entry point bound stalls, not whole requests: a transfer that moves is not cut off.
 `

@@ -35,6 +35,9 @@ func (l *Loaded) acme(key string, a *ACME) {
 	} else if u.Scheme == "http" && !isLoopback(u.Hostname()) {
 		l.problem(key+".caServer", "is %q; it must be https, but on loopback", a.CAServer)
 	}
+	if a.KeyType == "" {
+		a.KeyType = defaultKeyType
+	}
 	l.oneOf(key+".keyType", &a.KeyType, keyTypes...)
 	l.positive(key+".certificatesDuration", a.CertificatesDuration)
 	l.acmeStorage(key+".storage", a)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/pergola-mesh/pergola/config/dynamic"
 	"github.com/pergola-mesh/pergola/config/load"
+	"github.com/pergola-mesh/pergola/config/static"
 	"github.com/pergola-mesh/pergola/internal/files"
 )
 
@@ -46,11 +47,11 @@ func (f *file) read(s *source) (gone bool) {
 			s.log.Debug("Template rendered", "file", f.path, "content", string(text))
 		}
 	}
-	f.decode(name, text)
+	f.decode(s, name, text)
 	return false
 }
 
-func (f *file) decode(name string, text []byte) {
+func (f *file) decode(s *source, name string, text []byte) {
 	sum := sha256.Sum256(text)
 	if sum == f.sum && f.good.Config != nil && f.fault == nil {
 		return
@@ -59,6 +60,10 @@ func (f *file) decode(name string, text []byte) {
 	if !ok || format == load.JSON {
 		f.fail(0, "must end in .toml, .yaml or .yml")
 		return
+	}
+	f.objects.Beside = nil
+	if s.config.IsStatic(f.path) {
+		f.objects.Beside = static.Sections()
 	}
 	decoded := f.objects.Decode(name, text, format)
 	if decoded.Config == nil {
