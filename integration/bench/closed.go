@@ -54,24 +54,24 @@ func (r round) requestsPerSecond() float64 {
 }
 
 func (b *bench) measureClosed() error {
-	return b.compare("bare", loads, nil)
+	return b.compare("bare", loads, b.closeRounds(), nil)
 }
 
 // measureDeployed repeats the central load with a JSON access log and metrics on everywhere.
 func (b *bench) measureDeployed() error {
-	return b.compare("deployed", []load{small}, func(s *settings) { s.Deployed = true })
+	return b.compare("deployed", []load{small}, b.closeRounds(), func(s *settings) { s.Deployed = true })
 }
 
-// starts is how often every product is started anew: where a process comes to lie in memory is worth a few
-// per cent, for as long as it runs.
-const starts = 3
+// closeRounds is how many rounds there are where products are within a few per cent of each other.
+func (b *bench) closeRounds() int { return 2 * b.rounds }
 
 // compare runs every load against every product, round after round, the products in turn. The rounds are
-// divided among several starts.
-func (b *bench) compare(set string, loads []load, change func(*settings)) error {
-	n := min(starts, b.rounds)
-	for start := range n {
-		if err := b.compareOnce(set, loads, change, b.rounds*(start+1)/n-b.rounds*start/n); err != nil {
+// divided among several starts of every product: where a process comes to lie in memory is worth a few per
+// cent, for as long as it runs.
+func (b *bench) compare(set string, loads []load, rounds int, change func(*settings)) error {
+	starts := min(max(3, rounds/2), rounds)
+	for start := range starts {
+		if err := b.compareOnce(set, loads, change, rounds*(start+1)/starts-rounds*start/starts); err != nil {
 			return err
 		}
 	}

@@ -38,7 +38,7 @@ func frameMessage(message []byte) []byte {
 // measureGRPC compares gRPC in plaintext.
 func (b *bench) measureGRPC() error {
 	return b.withEcho(func(echo int) error {
-		return b.compare("bare", grpcLoads, func(s *settings) {
+		return b.compare("bare", grpcLoads, b.rounds, func(s *settings) {
 			s.GRPC = true
 			s.Backend, s.BackendPort = fmt.Sprintf("127.0.0.1:%d", echo), echo
 			s.speakHTTP2()

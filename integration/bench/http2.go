@@ -19,7 +19,7 @@ var http2Loads = []load{
 
 // measureHTTP2 compares plaintext HTTP/2 by prior knowledge.
 func (b *bench) measureHTTP2() error {
-	return b.compare("bare", http2Loads, (*settings).speakHTTP2)
+	return b.compare("bare", http2Loads, b.rounds, (*settings).speakHTTP2)
 }
 
 // speakHTTP2 has a product speak HTTP/2 too.

@@ -35,7 +35,7 @@ func (b *bench) measureHTTP3() error {
 		}
 	}
 	chain, key := newCertificate()
-	return b.compare("bare", http3Loads, func(s *settings) {
+	return b.compare("bare", http3Loads, b.rounds, func(s *settings) {
 		s.HTTP3 = true
 		s.secure(chain, key)
 	})

@@ -36,7 +36,7 @@ func (b *bench) measureStream() error {
 	}
 	defer sink.Close()
 	b.report.Streams = map[string][]float64{}
-	for range b.rounds {
+	for range b.closeRounds() {
 		for _, p := range b.products {
 			config, ok := streamConfigs[p.name]
 			if !ok {

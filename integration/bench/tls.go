@@ -26,7 +26,7 @@ var tlsLoads = []load{
 // measureTLS compares HTTP/1.1 over TLS, with one certificate for all.
 func (b *bench) measureTLS() error {
 	chain, key := newCertificate()
-	return b.compare("bare", tlsLoads, func(s *settings) {
+	return b.compare("bare", tlsLoads, b.rounds, func(s *settings) {
 		s.secure(chain, key)
 	})
 }

@@ -30,7 +30,7 @@ var webSocketLoads = []load{
 // measureWebSocket compares tunnels of HTTP/1.1. A request is a message there and back.
 func (b *bench) measureWebSocket() error {
 	return b.withEcho(func(echo int) error {
-		return b.compare("bare", webSocketLoads, func(s *settings) {
+		return b.compare("bare", webSocketLoads, b.rounds, func(s *settings) {
 			s.WebSocket = true
 			s.Backend, s.BackendPort = fmt.Sprintf("127.0.0.1:%d", echo), echo
 		})
