@@ -2,7 +2,7 @@ package static
 
 // Rotation is when a log file is put away and begun anew.
 type Rotation struct {
-	MaxSize    int  `description:"Megabytes after which the file is rotated. 0 means it is not." json:"maxSize"`
+	MaxSize    int  `description:"Megabytes after which the file is rotated. 0 means it is not; in Traefik it means 100." json:"maxSize"`
 	MaxAge     int  `description:"Days that rotated files are kept. 0 means for good." json:"maxAge"`
 	MaxBackups int  `description:"Rotated files that are kept. 0 means all." json:"maxBackups"`
 	Compress   bool `description:"Compress rotated files with gzip." json:"compress"`

@@ -16,8 +16,32 @@ import (
 // too and says nothing, so that they cannot be errors.
 var ofUDP = []string{"address", "reusePort", "limits", "startTLS", "tcp", "transport.lifeCycle", "udp", "observability"}
 
-// vain warns of what is stated of entry points and has no effect there.
+// vain warns of what is stated and has no effect.
 func (l *Loaded) vain() {
+	l.vainEntryPoints()
+	l.vainRotation("log", l.Config.Log.FilePath, l.Config.Log.Rotation)
+	if a := l.Config.AccessLog; a != nil {
+		l.vainRotation("accessLog", a.FilePath, a.Rotation)
+	}
+}
+
+// vainRotation warns of the rotation of a file that a log does not have, or that never is due.
+func (l *Loaded) vainRotation(log, file string, r Rotation) {
+	for _, s := range []stated{
+		{r.MaxSize != 0, "maxSize"}, {r.MaxAge != 0, "maxAge"}, {r.MaxBackups != 0, "maxBackups"}, {r.Compress, "compress"},
+	} {
+		switch {
+		case !s.there:
+		case file == "":
+			l.warn(log+"."+s.key, "has no effect without filePath: what is written to standard output is not rotated")
+		case r.MaxSize == 0:
+			l.warn(log+"."+s.key, "has no effect without maxSize, the megabytes after which the file is rotated")
+		}
+	}
+}
+
+// vainEntryPoints warns of what is stated of entry points and has no effect there.
+func (l *Loaded) vainEntryPoints() {
 	for _, name := range slices.Sorted(maps.Keys(l.Config.EntryPoints)) {
 		key, e := "entryPoints."+name, l.Config.EntryPoints[name]
 		if e.Protocol() == "udp" {
