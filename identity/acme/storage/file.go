@@ -50,13 +50,27 @@ func (f *File) Close() error {
 	return nil
 }
 
+// stat describes the file; it returns nil when there is none yet. Where there is no folder for it the storage
+// is not empty, but away.
+func (f *File) stat() (fs.FileInfo, error) {
+	info, err := os.Stat(f.path)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return info, err
+	}
+	if _, err := os.Stat(filepath.Dir(f.path)); err != nil {
+		return nil, fmt.Errorf("%s can be neither read nor made: %w", f.path, err)
+	}
+	return nil, nil
+}
+
 // read returns all resolvers' data; none when there is no file yet.
 func (f *File) read() (map[string]*Data, error) {
-	info, err := os.Stat(f.path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return map[string]*Data{}, nil
-	} else if err != nil {
+	info, err := f.stat()
+	if err != nil {
 		return nil, err
+	}
+	if info == nil {
+		return map[string]*Data{}, nil
 	}
 	if info.IsDir() {
 		return nil, fmt.Errorf("%s is a directory: name a file in it, such as %s", f.path, filepath.Join(f.path, "acme.json"))
@@ -80,11 +94,12 @@ func (f *File) read() (map[string]*Data, error) {
 
 // revision changes with every write of the file.
 func (f *File) revision() (string, error) {
-	info, err := os.Stat(f.path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return "none", nil
-	} else if err != nil {
+	info, err := f.stat()
+	if err != nil {
 		return "", err
+	}
+	if info == nil {
+		return "none", nil
 	}
 	return fmt.Sprintf("%d-%d", info.ModTime().UnixNano(), info.Size()), nil
 }

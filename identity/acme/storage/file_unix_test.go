@@ -135,8 +135,26 @@ func TestFileThatCannotBeUsed(t *testing.T) {
 	if _, err := OpenFile(t.TempDir()); err == nil || !strings.Contains(err.Error(), "is a directory") {
 		t.Errorf("a directory: %v", err)
 	}
+	if _, err := OpenFile(filepath.Join(t.TempDir(), "none", "acme.json")); err == nil || !strings.Contains(err.Error(), "neither read nor made") {
+		t.Errorf("no folder: %v", err)
+	}
 	if _, err := OpenFile(write(t, "", 0o600)); err != nil {
 		t.Errorf("an empty file, as touch makes it: %v", err)
+	}
+}
+
+// A folder that goes away takes nothing from memory: the storage has failed, and is not empty.
+func TestFileWhoseFolderGoes(t *testing.T) {
+	path := write(t, "{}", 0o600)
+	f, err := OpenFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(filepath.Dir(path)); err != nil {
+		t.Fatal(err)
+	}
+	if data, _, err := f.Load(t.Context(), "le", ""); err == nil {
+		t.Errorf("it has %v", data)
 	}
 }
 
