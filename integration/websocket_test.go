@@ -241,7 +241,7 @@ func TestWebSocketsAtTheEnd(t *testing.T) {
 			conn.Write(context.Background(), kind, text)
 		}
 	}))
-	const grace = 2 * time.Second
+	const grace = 5 * time.Second
 	g := harness.Start(t, withGrace(grace.String()), harness.Vars{"BACKEND": backend})
 	sockets := []socket{dialOne(t, g.Web), dialTwo(t, g.Web)}
 	told := time.Now()
@@ -253,7 +253,7 @@ func TestWebSocketsAtTheEnd(t *testing.T) {
 		}
 		return err != nil
 	})
-	for time.Since(told) < grace/2 {
+	for time.Since(told) < grace/5 {
 		for _, s := range sockets {
 			s.echo("draining")
 		}
