@@ -14,7 +14,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/go-sql-driver/mysql"
 
@@ -254,7 +253,7 @@ tls:
 	g.WritePair("a.crt", "a.key", authority.Issue("localhost"))
 	g.Run()
 	db := openMySQL(t, g, authority, "localhost", "jane", "secret")
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), harness.Patience)
 	defer cancel()
 	var told *mysql.MySQLError
 	if err := db.PingContext(ctx); !errors.As(err, &told) || told.Number != 2003 || told.Message != "The gateway cannot connect to a server (dial_failed)" {

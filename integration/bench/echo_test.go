@@ -23,7 +23,7 @@ func startEcho(t *testing.T) *instance {
 	i := &instance{product: product{name: "echo", http2Shared: true}, settings: settings{Port: ports[0]}}
 	ended := make(chan error, 1)
 	go func() { ended <- serveEcho(fmt.Sprintf("127.0.0.1:%d", i.Port)) }()
-	for deadline := time.Now().Add(5 * time.Second); ; {
+	for deadline := time.Now().Add(20 * time.Second); ; {
 		response, _, err := i.fetch("/api/128", host)
 		if err == nil && response.StatusCode == 200 {
 			return i
@@ -81,7 +81,7 @@ func TestEchoMessages(t *testing.T) {
 		t.Error(err)
 	}
 	l := load{Connections: 3, Path: "/api/echo", Size: 128}
-	if got, err := new(bench).webSocketLoad(i, l, 50*time.Millisecond); err != nil || got.Requests < 3 {
+	if got, err := new(bench).webSocketLoad(i, l, 500*time.Millisecond); err != nil || got.Requests < 3 {
 		t.Errorf("%+v, %v", got, err)
 	}
 }

@@ -69,7 +69,7 @@ func (p *quicProcess) want(t *testing.T, what string) {
 		if got != what {
 			t.Errorf("got %q, want %q", got, what)
 		}
-	case <-time.After(5 * time.Second):
+	case <-time.After(20 * time.Second):
 		t.Errorf("nothing came, want %q", what)
 	}
 }
@@ -145,7 +145,7 @@ func TestPacketsReachTheirProcess(t *testing.T) {
 		if _, err := p.conn.WriteTo([]byte{byte('0' + i)}, client.LocalAddr()); err != nil {
 			t.Fatal(err)
 		}
-		client.SetReadDeadline(time.Now().Add(5 * time.Second))
+		client.SetReadDeadline(time.Now().Add(20 * time.Second))
 		if n, err := client.Read(buf); err != nil || string(buf[:n]) != string(rune('0'+i)) {
 			t.Errorf("process %d: the client read %q, %v", i, buf[:n], err)
 		}
@@ -233,7 +233,7 @@ func eventually(t *testing.T, what string, done func() bool) {
 	t.Helper()
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
-	for end := time.Now().Add(5 * time.Second); !done(); <-tick.C {
+	for end := time.Now().Add(20 * time.Second); !done(); <-tick.C {
 		if time.Now().After(end) {
 			t.Fatalf("waited for %s", what)
 		}

@@ -27,7 +27,7 @@ func TestServerCutsWhoDoesNotAcknowledge(t *testing.T) {
 	p.want("SETTINGS", "WINDOW_UPDATE 0 983041", "SETTINGS ack")
 	var conns []sweep.Entry
 	r.server.sweeper.Each(func(e sweep.Entry) { conns = append(conns, e) })
-	after(ackWithin-time.Second, conns...)
+	after(ackWithin/2, conns...)
 	p.send(frame.AppendPing(nil, false, [8]byte{1}))
 	if got := p.next(); !strings.HasPrefix(got, "PING") {
 		t.Fatalf("it is cut too early: %s", got)
@@ -78,7 +78,7 @@ func TestPoolCutsWhoDoesNotAcknowledge(t *testing.T) {
 				t.Fatal(err)
 			}
 			u := (*p.conns.Load())[0]
-			after(ackWithin-time.Second, u)
+			after(ackWithin/2, u)
 			if n := len(*p.conns.Load()); n != 1 {
 				t.Fatalf("%d connections before the time is over", n)
 			}

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pergola-mesh/pergola/internal/sweep"
 	"github.com/pergola-mesh/pergola/internal/waittest"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
 	"github.com/pergola-mesh/pergola/proxy/h2/frame"
@@ -109,9 +110,18 @@ func TestServerParks(t *testing.T) {
 	}
 	r := newRig(t, echo)
 	p := r.greet()
-	before := runtime.NumGoroutine()
+	isParked := false
+	look := func(e sweep.Entry) {
+		c := e.(*downConn)
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		isParked = c.phase == parked
+	}
 	for id := uint32(1); id < 5; id += 2 {
-		waittest.Until(t, "the connection parks", func() bool { return runtime.NumGoroutine() < before })
+		waittest.Until(t, "the connection parks", func() bool {
+			r.server.sweeper.Each(look)
+			return isParked
+		})
 		p.send(p.request(id, "GET", true)).until("DATA")
 	}
 }

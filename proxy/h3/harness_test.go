@@ -24,7 +24,7 @@ import (
 )
 
 // patience bounds every wait for what ought to happen soon.
-const patience = 10 * time.Second
+const patience = 20 * time.Second
 
 // site is a server under test, and what it has told.
 type site struct {

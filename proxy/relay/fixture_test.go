@@ -101,7 +101,7 @@ func (l *log) wait(t *testing.T) string {
 	t.Helper()
 	select {
 	case <-l.more:
-	case <-time.After(10 * time.Second):
+	case <-time.After(20 * time.Second):
 		buf := make([]byte, 64<<10)
 		t.Fatalf("the stream does not end\n%s", buf[:runtime.Stack(buf, true)])
 	}
@@ -140,7 +140,7 @@ func newEdge(t *testing.T, r *routes, change ...func(*relay.Server)) *edge {
 	e.wg.Go(e.accept)
 	t.Cleanup(func() {
 		ln.Close()
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 		defer cancel()
 		if err := e.Kill(ctx); err != nil {
 			t.Errorf("%d streams do not end", e.Active())

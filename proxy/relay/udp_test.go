@@ -77,7 +77,7 @@ func newUDPEdge(t *testing.T, change func(*relay.Datagrams)) *udpEdge {
 	var wg sync.WaitGroup
 	wg.Go(func() { e.Serve(e.socket) })
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 		defer cancel()
 		if err := e.Kill(ctx); err != nil {
 			t.Errorf("%d sessions do not end", e.Active())

@@ -184,7 +184,7 @@ func TestHealthOfDatabases(t *testing.T) {
 				address := nettest.Serve(t, talk)
 				s := balancer(t, NewRegistry(Options{}), LoadBalancer{
 					Servers: []Server{{address, how.tls != nil}}, Transport: &Transport{TLS: upstream.TLS{InsecureSkipVerify: true}},
-					HealthCheck: &HealthCheck{Protocol: how.protocol, Interval: 10 * time.Millisecond, Timeout: time.Second}})
+					HealthCheck: &HealthCheck{Protocol: how.protocol, Interval: 10 * time.Millisecond, Timeout: 20 * time.Second}})
 				await(t, d, func() bool { return d.accepted.Load() >= 6 })
 				if status := s.Status()[address]; status == "UP" != test.up {
 					t.Errorf("it is %s", status)
@@ -233,7 +233,7 @@ func TestHealthOfAnotherDatabase(t *testing.T) {
 	})
 	s := balancer(t, NewRegistry(Options{}), LoadBalancer{
 		Servers: []Server{{address, true}}, Transport: &Transport{TLS: upstream.TLS{InsecureSkipVerify: true}},
-		HealthCheck: &HealthCheck{Interval: 10 * time.Millisecond, Timeout: time.Second}})
+		HealthCheck: &HealthCheck{Interval: 10 * time.Millisecond, Timeout: 20 * time.Second}})
 	await(t, d, func() bool { return d.left.Load() >= 2 })
 	other.Store(true)
 	before := d.accepted.Load()

@@ -112,7 +112,7 @@ func TestHealthCheck(t *testing.T) {
 	well, sick := server(t, "+PONG", false), server(t, "-LOADING", false)
 	r := NewRegistry(Options{})
 	s := balancer(t, r, LoadBalancer{Servers: []Server{{Address: well}, {Address: sick}, {Address: closed(t)}},
-		HealthCheck: &HealthCheck{Send: "PING\n", Expect: "+PONG", Interval: 20 * time.Millisecond, Timeout: time.Second}})
+		HealthCheck: &HealthCheck{Send: "PING\n", Expect: "+PONG", Interval: 20 * time.Millisecond, Timeout: 20 * time.Second}})
 	if !s.Checked() || !s.Healthy() {
 		t.Error("servers are not up when they are first seen")
 	}
