@@ -158,9 +158,9 @@ func (b *Builder) collectCertificates() {
 
 // secure finds what a router asks of TLS at an entry point, if it does, and binds its hosts there.
 func (b *Builder) secure(n *node, config *dynamic.Router, r *router, at int, p *path) {
-	asked, provider := config.TLS, n.provider()
+	asked := config.TLS
 	if asked == nil {
-		asked, provider = b.points[at].tls, internal
+		asked = b.points[at].tls
 	}
 	if asked == nil {
 		return
@@ -169,7 +169,7 @@ func (b *Builder) secure(n *node, config *dynamic.Router, r *router, at int, p *
 	if n.provider() == internal {
 		return // it is for any host, and makes none known
 	}
-	policy, err := b.policy(asked.Options, provider)
+	policy, err := b.policy(asked.Options, n.provider())
 	if err != nil {
 		p.fail(exchange.Internal, err)
 		policy = identity.Refusal(asked.Options, fmt.Errorf("%s: %w", n.id, err))
@@ -197,14 +197,12 @@ func (b *Builder) secure(n *node, config *dynamic.Router, r *router, at int, p *
 	}
 }
 
-// policy returns the TLS options that a router asks for.
+// policy returns the TLS options that a router asks for, or that it has from its entry point: they are its provider's
+// unless they say whose.
 func (b *Builder) policy(name, provider string) (*identity.Policy, error) {
-	switch {
-	case name == "" || name == standard:
+	if name == "" || name == standard {
 		name = standard
-	case provider == internal && !strings.Contains(name, "@"):
-		return nil, fmt.Errorf("tls.options %s: an entry point's options need their provider, such as %s@file", name, name)
-	default:
+	} else {
 		name = qualify(name, provider)
 	}
 	o, err := b.need(aTLSOptions, name)
