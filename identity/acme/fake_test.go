@@ -105,6 +105,7 @@ type fakeStorage struct {
 	revision int
 	held     bool
 	failing  error
+	readable bool // all the same
 	saves    int
 	shared   bool
 }
@@ -113,7 +114,7 @@ func (f *fakeStorage) Load(_ context.Context, _, known string) (*storage.Data, s
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	revision := time.Duration(f.revision).String()
-	if f.failing != nil {
+	if f.failing != nil && !f.readable {
 		return nil, "", f.failing
 	}
 	if revision == known {

@@ -180,10 +180,6 @@ func (r *resolver) refresh(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if r.troubled > 0 {
-		r.logger.Info("certificate storage works again")
-		r.troubled = 0
-	}
 	if data == nil {
 		return nil
 	}
@@ -249,8 +245,14 @@ func (r *resolver) show(p *plan) {
 	}
 }
 
-// pause is how long nothing is to be done.
+// pause is how long nothing is to be done, all that was due being done: so the storage works, for writing too
+// if that was needed.
 func (r *resolver) pause(p *plan) time.Duration {
+	if r.troubled > 0 {
+		r.logger.Info("certificate storage works again")
+		r.troubled = 0
+		r.show(p)
+	}
 	pause := lookPeriod
 	if r.storage.Shared() {
 		pause = sharePeriod

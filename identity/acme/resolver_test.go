@@ -190,6 +190,28 @@ func TestStorageFails(t *testing.T) {
 	})
 }
 
+// TestStorageThatCanOnlyBeRead, such as a file system or a replica of Redis that nobody may write to, is one
+// outage and not one for each time that reading works.
+func TestStorageThatCanOnlyBeRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ca, s := &fakeAuthority{life: 90 * day}, &fakeStorage{readable: true}
+		u := newSubject(t, ca, s, []string{"a.example"})
+		wait(time.Second)
+		s.set(errors.New("read-only"))
+		u.want(wants{sets: [][]string{{"a.example"}, {"b.example"}}})
+		wait(time.Hour)
+		told := func(what string) int { return strings.Count(u.log.String(), what) }
+		if told("level=ERROR") != 1 || told("works again") != 0 || u.serves() != "a.example" {
+			t.Errorf("serves %q:\n%s", u.serves(), &u.log)
+		}
+		s.set(nil)
+		wait(2 * time.Minute)
+		if told("works again") != 1 || u.serves() != "a.example b.example" {
+			t.Errorf("after the outage: serves %q:\n%s", u.serves(), &u.log)
+		}
+	})
+}
+
 func TestObtainedWhileStorageFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ca, s := &fakeAuthority{life: 90 * day, took: time.Minute}, &fakeStorage{}
