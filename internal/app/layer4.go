@@ -1,7 +1,6 @@
 package app
 
 import (
-	"log/slog"
 	"slices"
 	"sync"
 	"time"
@@ -22,12 +21,12 @@ type relays struct {
 }
 
 // relay makes the layer 4 of an entry point.
-func (p *process) relay(name string, logger *slog.Logger) gateway.Relay {
+func (p *process) relay(name string) gateway.Relay {
 	e := p.config.EntryPoints[name]
 	s := &relay.Server{
 		Routes: p.core.live.Routes(name), EntryPoint: p.core.metrics.StreamEntryPoint(name), Observer: p.streamObserver(),
-		Logger: logger.With("entryPoint", name), Handshake: time.Duration(e.Transport.RespondingTimeouts.HeaderTimeout),
-		Idle: time.Duration(e.TCP.IdleTimeout),
+		Handshake: time.Duration(e.Transport.RespondingTimeouts.HeaderTimeout),
+		Idle:      time.Duration(e.TCP.IdleTimeout),
 	}
 	if e.StartTLS != nil { // of MySQL: there is no other yet
 		s.MySQL = &relay.MySQL{ServerVersion: e.StartTLS.ServerVersion}
@@ -40,12 +39,12 @@ func (p *process) relay(name string, logger *slog.Logger) gateway.Relay {
 }
 
 // datagrams makes what relays the datagrams of an entry point for UDP.
-func (p *process) datagrams(name string, logger *slog.Logger) *relay.Datagrams {
+func (p *process) datagrams(name string) *relay.Datagrams {
 	e := p.config.EntryPoints[name]
 	sessions := p.core.metrics.Connections(name, "UDP")
 	d := &relay.Datagrams{
 		Name: name, Route: p.core.live.UDPRoute(name), EntryPoint: p.core.metrics.StreamEntryPoint(name),
-		Observer: p.streamObserver(), Logger: logger.With("entryPoint", name),
+		Observer: p.streamObserver(),
 		Refused:  func(rule string) { p.core.metrics.Rejected(name, rule) },
 		Sessions: func(delta int) { sessions.Add(0, int64(delta)) },
 		Idle:     time.Duration(e.UDP.Timeout), MaxSessions: e.UDP.MaxSessions, MaxPerClient: e.UDP.MaxSessionsPerClient,

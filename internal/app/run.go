@@ -22,7 +22,6 @@ import (
 	"github.com/pergola-mesh/pergola/proxy/exchange"
 	"github.com/pergola-mesh/pergola/proxy/h3"
 	"github.com/pergola-mesh/pergola/proxy/listen"
-	"github.com/pergola-mesh/pergola/proxy/relay"
 	"github.com/pergola-mesh/pergola/proxy/snapshot"
 	"github.com/pergola-mesh/pergola/telemetry/accesslog"
 	"github.com/pergola-mesh/pergola/telemetry/oplog"
@@ -207,8 +206,8 @@ func (p *process) options(logger *slog.Logger) gateway.Options {
 			return func(*exchange.Conn) *tls.Config { return config }
 		},
 		QUIC:      func(name string) *tls.Config { return p.core.live.ConfigFor(name, h3.Protocol) },
-		Relay:     func(name string) gateway.Relay { return p.relay(name, logger) },
-		Datagrams: func(name string) *relay.Datagrams { return p.datagrams(name, logger) },
+		Relay:     p.relay,
+		Datagrams: p.datagrams,
 		Refused:   m.Rejected,
 		Connections: func(name, protocol string) func(int) {
 			g := m.Connections(name, protocol)

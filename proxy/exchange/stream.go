@@ -15,10 +15,9 @@ type Stream struct {
 	Conn *Conn
 	// Protocol is "tcp" or "udp".
 	Protocol string
-	// ServerName and Protocols are what the client asked for in its ClientHello, the name in lower case
-	// and without a dot at its end; empty without one.
+	// ServerName is what the client asked for in its ClientHello, in lower case and without a dot at its
+	// end; empty without one.
 	ServerName string
-	Protocols  []string
 	// Passthrough says that the TLS of the client is the server's to terminate.
 	Passthrough bool
 	// Start is when the stream had its router; Duration until both sides had ended. Nanoseconds,

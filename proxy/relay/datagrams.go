@@ -3,7 +3,6 @@ package relay
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"net"
 	"net/netip"
 	"sync"
@@ -29,7 +28,6 @@ type Datagrams struct {
 	// counts sessions, +1 and -1. Both may be nil.
 	Refused  func(rule string)
 	Sessions func(delta int)
-	Logger   *slog.Logger
 	// Idle is how long a session may move nothing.
 	Idle time.Duration
 	// MaxSessions and MaxPerClient bound the sessions of all clients, and of one address (of one /64 for

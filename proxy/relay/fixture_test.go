@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"log/slog"
 	"net"
 	"runtime"
 	"strings"
@@ -131,7 +130,7 @@ func newEdge(t *testing.T, r *routes, change ...func(*relay.Server)) *edge {
 	e := &edge{log: &log{more: make(chan struct{}, 1000)}, ln: ln, refused: make(chan error, 10)}
 	e.routes.Store(r)
 	e.Server = &relay.Server{
-		Routes: func() relay.Routes { return e.routes.Load() }, Observer: e.log, Logger: slog.New(slog.DiscardHandler),
+		Routes: func() relay.Routes { return e.routes.Load() }, Observer: e.log,
 		Handshake: 5 * time.Second, Idle: time.Minute,
 	}
 	for _, c := range change {

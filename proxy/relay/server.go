@@ -2,7 +2,6 @@ package relay
 
 import (
 	"context"
-	"log/slog"
 	"sync/atomic"
 	"time"
 
@@ -18,7 +17,6 @@ type Server struct {
 	// EntryPoint and Observer are told of every stream; both may be nil.
 	EntryPoint exchange.StreamScope
 	Observer   exchange.StreamObserver
-	Logger     *slog.Logger
 	// MySQL makes it speak MySQL, and nothing else; nil: clients speak first.
 	MySQL *MySQL
 	// Handshake bounds a client's part of TLS, and the login of MySQL; Idle is how long a stream may move nothing. Zero means no

@@ -46,7 +46,7 @@ func newStream(c *Choice, conn *listen.Conn, info *exchange.Conn) *stream {
 	s := &stream{server: c.server, choice: c, conn: conn}
 	s.sides[0] = conn.Net()
 	s.Stream.ID, s.Stream.Conn, s.Protocol, s.Start = streamIDs.Add(1), info, "tcp", clock.Now()
-	s.Stream.ServerName, s.Stream.Protocols = c.hello.ServerName, c.hello.Protocols
+	s.Stream.ServerName = c.hello.ServerName
 	s.Passthrough = c.hello.sent && c.route.TLS == nil
 	s.Router = c.route.Router
 	s.Unlogged, s.Uncounted = c.route.Unlogged, c.route.Uncounted

@@ -3,7 +3,6 @@ package relay_test
 import (
 	"context"
 	"encoding/binary"
-	"log/slog"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -68,7 +67,7 @@ func newUDPEdge(t *testing.T, change func(*relay.Datagrams)) *udpEdge {
 	}
 	e := &udpEdge{socket: pc.(*net.UDPConn), log: &log{more: make(chan struct{}, 100)}, refused: make(chan string, 10)}
 	e.Datagrams = &relay.Datagrams{
-		Name: "dns", Route: e.route.Load, Observer: e.log, Logger: slog.New(slog.DiscardHandler), Idle: time.Minute,
+		Name: "dns", Route: e.route.Load, Observer: e.log, Idle: time.Minute,
 		Refused: func(rule string) { e.refused <- rule },
 	}
 	if change != nil {
