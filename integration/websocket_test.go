@@ -93,6 +93,9 @@ func dialTwo(t *testing.T, address string) socket {
 	if head, ok := c.next(1).(*http2.MetaHeadersFrame); !ok || head.PseudoValue("status") != "200" || head.StreamEnded() {
 		t.Fatalf("%v", head)
 	}
+	for _, stream := range []uint32{0, 1} { // or the windows are used up after some thousand messages
+		c.WriteWindowUpdate(stream, 1<<30)
+	}
 	return twoSocket{c}
 }
 
