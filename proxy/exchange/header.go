@@ -220,6 +220,19 @@ func (h *Header) CopyFrom(o *Header) {
 	}
 }
 
+// Detach moves the block to memory of its own, no more than it needs: what it was received in may be used again.
+func (h *Header) Detach() {
+	size := 0
+	for i := range h.fields {
+		if f := &h.fields[i]; !f.dead {
+			size += int(f.end - f.start)
+		}
+	}
+	own := Header{own: make([]byte, 0, size), fields: make([]field, 0, h.live)}
+	own.CopyFrom(h)
+	*h = own
+}
+
 // AppendTo appends the block as HTTP/1.1 lines, without the empty line that ends it.
 // RFC 9112 §5.
 func (h *Header) AppendTo(dst []byte) []byte {

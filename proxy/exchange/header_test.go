@@ -140,3 +140,29 @@ func TestRescue(t *testing.T) {
 		}
 	}
 }
+
+// What is detached stays as it is when the memory it came in is used again.
+func TestDetach(t *testing.T) {
+	var x Exchange
+	raw := []byte("a: 1\r\nb: 2\r\nhost path query target websocket")
+	r := &x.Request
+	r.Header.Reset(raw)
+	r.Header.AddReceived(Identify([]byte("a")), 0, 1, 3, 4, 6)
+	r.Header.AddReceived(Identify([]byte("b")), 6, 1, 9, 10, 12)
+	r.Header.Del(NewName("a"))
+	r.Header.Add(NewName("c"), "3")
+	r.Host, r.Path, r.Query, r.Target, r.Upgrade = raw[12:16], raw[17:21], raw[22:27], raw[28:34], raw[35:]
+	x.Response.Header.Reset(raw)
+	x.Response.Header.AddReceived(Identify([]byte("a")), 0, 1, 3, 4, 6)
+	x.Response.Upgrade = raw[35:]
+	r.Detach()
+	x.Response.Detach()
+	clear(raw)
+	got := string(r.Header.AppendTo(nil)) + string(x.Response.Header.AppendTo(nil)) + string(bytes.Join([][]byte{r.Host, r.Path, r.Query, r.Target, r.Upgrade, x.Response.Upgrade}, []byte(" ")))
+	if want := "b: 2\r\nc: 3\r\na: 1\r\nhost path query target websocket websocket"; got != want {
+		t.Errorf("%q", got)
+	}
+	if r.Header.Has(NewName("a")) || r.Header.Len() != 2 || r.Query == nil {
+		t.Error("a field that was deleted is there again")
+	}
+}

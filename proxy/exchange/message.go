@@ -1,6 +1,9 @@
 package exchange
 
-import "strings"
+import (
+	"bytes"
+	"strings"
+)
 
 // Proto is the version of HTTP a message came by.
 type Proto uint8
@@ -71,6 +74,15 @@ func (r *Request) reset() {
 	r.Trailer.Reset(nil)
 	r.Body, r.Length = nil, 0
 	r.scratch = r.scratch[:0]
+}
+
+// Detach moves the request's head to memory of its own: what it was received in may be used again.
+func (r *Request) Detach() {
+	for _, p := range []*[]byte{&r.Host, &r.Path, &r.Query, &r.Target, &r.Upgrade} {
+		*p = bytes.Clone(*p)
+	}
+	r.scratch = nil
+	r.Header.Detach()
 }
 
 // SetPath replaces the path by the concatenation of parts, which may be pieces of the old one.
@@ -169,6 +181,12 @@ func (r *Response) reset() {
 	r.Trailer.Reset(nil)
 	r.Body, r.Length = nil, -1
 	r.Tunnel, r.Upgrade, r.Releaser, r.Ended = nil, nil, nil, 0
+}
+
+// Detach is that of Request, for a response whose body is not in that memory.
+func (r *Response) Detach() {
+	r.Upgrade = bytes.Clone(r.Upgrade)
+	r.Header.Detach()
 }
 
 // Close gives up the body and the tunnel, if any, and releases what served it. The codec calls it at

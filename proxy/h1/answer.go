@@ -25,7 +25,9 @@ func (c *conn1) run() {
 		c.rescue(x, err)
 	}
 	c.respond(x)
-	c.finish(x)
+	if !c.changed {
+		c.finish(x)
+	}
 }
 
 // unfit says why the response that a handler has left cannot be sent; nil if it can.

@@ -1,6 +1,7 @@
 package h1
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"strconv"
@@ -291,7 +292,7 @@ func (k *call) upgraded(base, n int) error {
 	if k.x.Request.Upgrade == nil || !k.f.upgrading || !exchange.EqualFold(k.f.upgrade, k.x.Request.Upgrade) {
 		return exchange.UpstreamProtocol.Withf("101 without, or other than, the asked for change of protocol")
 	}
-	k.u.conn.Unread(k.in.b[base:n:n])
+	k.u.conn.Unread(bytes.Clone(k.in.b[base:n:n]))
 	k.u.progress.enter(tunnelled)
 	k.tun.call = k
 	k.tun.read.Store(false)

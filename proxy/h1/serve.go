@@ -27,6 +27,7 @@ type conn1 struct {
 	served    int         // requests so far
 	began     int64       // when the connection was accepted
 	parting   parting     // whether and how the connection ends behind this exchange
+	changed   bool        // the protocol has changed: passOn goes on
 	outside   bool        // the next exchange runs outside the readiness callback: where, not whether it is the last
 	informing sync.Mutex  // orders an interim response of the body's reader before the final one
 	answered  bool        // the final response has begun
@@ -62,27 +63,15 @@ func (c *conn1) giveBack() {
 		return
 	}
 	c.ws = nil
-	if len(ws.in) > bodyBuffer {
-		return // grown for an unusual request: let it go
-	}
 	ws.r, ws.w, ws.seen = 0, 0, 0
 	ws.x.Request.Body, ws.x.Response.Body, ws.x.Record = nil, nil, exchange.Record{}
-	workspaces.Put(ws)
+	ws.recycle()
 }
 
 // serve runs the connection until it ends or parks.
 func (c *conn1) serve() {
 	done := false // parked: c is another goroutine's
-	defer func() {
-		if p := recover(); p != nil {
-			c.srv.Logger.Error("panic outside a handler", "panic", p, "stack", stack())
-			c.io.Abort()
-			c.abandon()
-		}
-		if !done {
-			c.end()
-		}
-	}()
+	defer c.ended(&done)
 	for {
 		if err := c.io.Loop(c.step); err != nil {
 			if c.progress.phase() == parking && c.ws == nil {
@@ -101,12 +90,29 @@ func (c *conn1) serve() {
 		}
 		c.outside = false
 		c.run()
+		if done = c.changed; done {
+			go c.passOn()
+			return
+		}
 		if c.last() {
 			break
 		}
 	}
 	if c.parting == lingers {
 		c.io.Linger()
+	}
+}
+
+// ended ends the connection, unless it is another goroutine's by now, and what a panic has left of an exchange. It
+// is deferred.
+func (c *conn1) ended(elsewhere *bool) {
+	if p := recover(); p != nil {
+		c.srv.Logger.Error("panic outside a handler", "panic", p, "stack", stack())
+		c.io.Abort()
+		c.abandon()
+	}
+	if !*elsewhere {
+		c.end()
 	}
 }
 

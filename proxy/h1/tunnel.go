@@ -10,10 +10,9 @@ import (
 	"github.com/pergola-mesh/pergola/proxy/listen"
 )
 
-// tunnel answers with a change of protocol and relays bytes both ways until both ends have closed.
-// RFC 9110 §7.8.
+// tunnel answers with a change of protocol, behind which passOn is to relay. RFC 9110 §7.8.
 func (c *conn1) tunnel(x *exchange.Exchange) {
-	ws, t := c.ws, x.Response.Tunnel
+	t := x.Response.Tunnel
 	c.part(closes)
 	head := takeBuffer()
 	out := appendStatusLine(head.b, x.Response.Status)
@@ -32,14 +31,28 @@ func (c *conn1) tunnel(x *exchange.Exchange) {
 		return
 	}
 	c.enter(tunnelled)
-	c.io.Unread(ws.in[ws.body.r:ws.body.w]) // what the client sent behind its request
-	ws.body.r, ws.body.w = 0, 0
+	c.rest()
 	both := tunnelCanceler{c.io, t}
 	if err := c.life.Bind(both); err != nil {
 		both.Cancel(err)
 		c.cut(x, err)
 		return
 	}
+	c.changed = true
+}
+
+// passOn relays a tunnel until it ends, and then ends the connection. It has a goroutine of its own: that of
+// messages has a stack which a tunnel, idle for most of its time, has no use for.
+func (c *conn1) passOn() {
+	defer c.ended(new(bool))
+	x := &c.ws.x
+	c.relayBoth(x, x.Response.Tunnel)
+	c.finish(x)
+}
+
+// relayBoth relays bytes both ways until both ends have closed.
+func (c *conn1) relayBoth(x *exchange.Exchange, t exchange.Tunnel) {
+	both := tunnelCanceler{c.io, t}
 	defer c.life.Bind(nil)
 	// The first failure ends both directions, and is the one that counts.
 	var broken error
@@ -57,6 +70,7 @@ func (c *conn1) tunnel(x *exchange.Exchange) {
 			t.CloseWrite()
 		}
 	})
+	var err error
 	far, ours := t.(*upTunnel)
 	if ours {
 		x.Record.ResponseBytes, err = relay(far.call.u.conn, tunnelWriter{c.io})
@@ -74,7 +88,7 @@ func (c *conn1) tunnel(x *exchange.Exchange) {
 		// Not to be taken for the end of what was said: nobody but the two ends could tell.
 		c.cut(x, cmp.Or(c.life.Err(), broken))
 	}
-	ws.body.count.Store(x.Record.RequestBytes)
+	c.ws.body.count.Store(x.Record.RequestBytes)
 }
 
 // tunnelFault names an error of the direction from the client or to it, after the end that failed.
@@ -114,33 +128,57 @@ type tunnelWriter struct{ conn *listen.Conn }
 
 func (w tunnelWriter) Write(p []byte) (int, error) { return len(p), w.conn.Send(p) }
 
-// relay copies what arrives on src to dst until src ends. On the fused path it holds no buffer while
-// nothing arrives. It reads until there is nothing: the end may have come together with the last bytes.
+// relay copies what arrives on src to dst until src ends. On the fused path it holds no buffer while nothing
+// arrives. It reads until there is nothing: the end may have come together with the last bytes. It writes outside
+// the callback, so that its stack stays as small as a stack is made.
 func relay(src *listen.Conn, dst io.Writer) (n int64, err error) {
-	lost := src.Loop(func() bool {
-		buf := relayBuffers.Get().(*[32 << 10]byte)
-		defer relayBuffers.Put(buf)
-		for {
-			m, rerr := src.Read(buf[:])
-			if rerr == listen.ErrWouldBlock {
-				return false
-			}
-			if m > 0 {
-				n += int64(m)
-				if _, werr := dst.Write(buf[:m]); werr != nil {
-					err = unwritten{werr}
-					return true
-				}
-			}
-			if rerr != nil {
-				if rerr != io.EOF {
-					err = rerr
-				}
-				return true
+	r := &inflow{conn: src}
+	defer r.free()
+	step := r.step
+	for {
+		if lost := src.Loop(step); lost != nil {
+			return n, lost
+		}
+		if r.n > 0 {
+			n += int64(r.n)
+			if _, err := dst.Write(r.buf[:r.n]); err != nil {
+				return n, unwritten{err}
 			}
 		}
-	})
-	return n, errors.Join(err, lost)
+		if r.err == io.EOF {
+			return n, nil
+		}
+		if r.err != nil {
+			return n, r.err
+		}
+	}
+}
+
+// inflow is one direction of a tunnel: what has been read last.
+type inflow struct {
+	conn *listen.Conn
+	buf  *[32 << 10]byte // nil while there is nothing
+	n    int
+	err  error
+}
+
+// step reads once. It is for Loop.
+func (r *inflow) step() bool {
+	if r.buf == nil {
+		r.buf = relayBuffers.Get().(*[32 << 10]byte)
+	}
+	if r.n, r.err = r.conn.Read(r.buf[:]); r.err != listen.ErrWouldBlock {
+		return true
+	}
+	r.free()
+	return false
+}
+
+func (r *inflow) free() {
+	if r.buf != nil {
+		relayBuffers.Put(r.buf)
+		r.buf = nil
+	}
 }
 
 // copyAll is relay for what is not a connection of ours.
