@@ -38,6 +38,88 @@ http:
   routers: {a: {rule: Host(~a.test~), service: s}}
   services: {s: {loadBalancer: {servers: [{url: "http://127.0.0.1:1"}]}}}
 `, true, []string{"ok: static.yaml, 1 routers, 2 services"}},
+		{"what users of Traefik have, in one file of TOML", `
+-- static.toml --
+[global]
+  checkNewVersion = false
+[log]
+  level = "DEBUG"
+[accessLog]
+  [accessLog.fields.headers]
+    defaultMode = "keep"
+[entryPoints.web]
+  address = ":0"
+  [entryPoints.web.http.redirections.entryPoint]
+    to = "websecure"
+    scheme = "https"
+  [entryPoints.web.proxyProtocol]
+    trustedIPs = ["10.0.0.0/8"]
+[entryPoints.websecure]
+  address = "127.0.0.1:0"
+  asDefault = true
+  [entryPoints.websecure.http.tls]
+    options = "modern"
+  [entryPoints.websecure.transport.respondingTimeouts]
+    readTimeout = 10
+[entryPoints.dns]
+  address = ":0/udp"
+[api]
+  insecure = true
+[ping]
+[metrics.prometheus]
+[serversTransport.forwardingTimeouts]
+  dialTimeout = "300ms"
+[providers.file]
+  filename = "static.toml"
+
+[http.routers.app]
+  rule = "Host(~app.test~) && (PathPrefix(~/a~) || HeaderRegexp(~X-A~, ~^b~))"
+  service = "split"
+  middlewares = ["strip", "secure", "again"]
+[http.middlewares.strip.stripPrefix]
+  prefixes = ["/a"]
+[http.middlewares.secure.headers]
+  stsSeconds = 31536000
+  [http.middlewares.secure.headers.customRequestHeaders]
+    X-Script-Name = ""
+[http.middlewares.again.retry]
+  attempts = 3
+  initialInterval = "100ms"
+[http.services.split.weighted.sticky.cookie]
+  name = "lb"
+[[http.services.split.weighted.services]]
+  name = "one"
+  weight = 3
+[[http.services.split.weighted.services]]
+  name = "copied"
+[http.services.copied.mirroring]
+  service = "one"
+  [[http.services.copied.mirroring.mirrors]]
+    name = "one"
+    percent = 10
+[http.services.one.loadBalancer]
+  passHostHeader = true
+  [http.services.one.loadBalancer.healthCheck]
+    path = "/health"
+    interval = "1s"
+  [[http.services.one.loadBalancer.servers]]
+    url = "http://127.0.0.1:1"
+
+[tcp.routers.any]
+  entryPoints = ["web"]
+  rule = "HostSNI(~*~)"
+  service = "db"
+[[tcp.services.db.loadBalancer.servers]]
+  address = "127.0.0.1:1"
+[udp.routers.dns]
+  entryPoints = ["dns"]
+  service = "dns"
+[[udp.services.dns.loadBalancer.servers]]
+  address = "127.0.0.1:1"
+
+[tls.options.modern]
+  minVersion = "VersionTLS13"
+`, true, []string{"ok: static.toml"}},
 		{"two files, and static configuration in that of the dynamic one", `
 -- static.yaml --
 entryPoints: {web: {address: ":0"}}
