@@ -150,6 +150,8 @@ func (c *checker) list(t *Tree, elem reflect.Type, key string) *parser.Node {
 		}
 		node.Value = t.Text()
 		return node
+	case t.Kind == Map && len(t.Children) == 0 && sections:
+		return node // [servers] in TOML, with nothing in it: a list without items, as in Traefik
 	case t.Kind != List && sections:
 		c.problem(t, key, "must be a list of sections, not %s", describe(t))
 		return nil

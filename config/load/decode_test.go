@@ -136,3 +136,17 @@ func TestNearest(t *testing.T) {
 		}
 	}
 }
+
+// An empty section where a list of sections belongs is an empty list: in TOML it is easily written.
+func TestEmptySectionAsList(t *testing.T) {
+	config, problems := DynamicFile("a.toml", []byte("[http.services.s.loadBalancer]\n[http.services.s.loadBalancer.servers]\n"), TOML)
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	if s := config.HTTP.Services["s"]; s == nil || s.LoadBalancer == nil || len(s.LoadBalancer.Servers) != 0 {
+		t.Errorf("the service is %+v", s)
+	}
+	if _, problems := DynamicFile("a.toml", []byte("[http.services.s.loadBalancer.servers]\nurl = 'http://a'\n"), TOML); len(problems) != 1 {
+		t.Errorf("a section of keys: %v", problems)
+	}
+}
