@@ -99,7 +99,7 @@ func (b *requestBody) doomed(x *exchange.Exchange) bool {
 	case whole: // what is still on its way to the server is given up with it
 		return true
 	}
-	return !b.touched.Load() && !b.short
+	return !b.touched.Load() && !b.short && !x.Record.Sent // what was sent is about to be read
 }
 
 // comes reports whether the rest of a body that nobody reads has come or is short. How long a chunked one is shows
