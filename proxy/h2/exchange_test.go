@@ -217,28 +217,72 @@ func TestServerInterimResponses(t *testing.T) {
 	p.send(p.request(1, "GET", true)).want("HEADERS 1 :status=103 link=</a>", "HEADERS 1 :status=200 content-length=4", `DATA 1 "done" end`)
 }
 
-// An answer before the request has ended: the client is told that nobody wants the rest, and what is still
-// on its way is taken without harm.
+// An answer before the request has ended: what is still on its way is taken without harm, and a client that
+// ends its request is never told that nobody wanted it.
 func TestServerAnswersEarly(t *testing.T) {
 	r := newRig(t, func(x *exchange.Exchange) error {
 		x.Respond(401, "", []byte("no"))
 		return nil
 	})
 	p := r.greet()
-	for id := uint32(1); id < 80; id += 2 {
+	early := func(id uint32) {
 		p.send(p.request(id, "POST", false))
-		p.want(fmt.Sprintf("HEADERS %d :status=401 content-length=2", id), fmt.Sprintf(`DATA %d "no" end`, id), fmt.Sprintf("RST_STREAM %d NO_ERROR", id))
+		p.want(fmt.Sprintf("HEADERS %d :status=401 content-length=2", id), fmt.Sprintf(`DATA %d "no" end`, id))
+	}
+	for id := uint32(1); id < 80; id += 2 {
+		early(id)
 		for range 4 { // 2.5 MiB in all: it is given back to the connection's window
 			p.send(frame.AppendData(nil, id, make([]byte, 16<<10), false))
 		}
-		p.send(headersFrame(id, true, p.header("late=1")))
+		switch id % 6 {
+		case 1:
+			p.send(headersFrame(id, true, p.header("late=1")))
+		case 3:
+			p.send(frame.AppendData(nil, id, nil, true))
+		case 5:
+			p.send(frame.AppendRSTStream(nil, id, frame.Cancel))
+		}
 		if id%16 == 15 { // whatever was sent has been taken
 			p.send(frame.AppendPing(nil, false, [8]byte{byte(id)}))
 			p.until("PING")
 		}
 	}
+	// Those that do not end are told, and only they.
+	for id := uint32(101); id < 131; id += 2 {
+		early(id)
+	}
+	for id := uint32(101); id < 131; id += 2 {
+		p.want(fmt.Sprintf("RST_STREAM %d NO_ERROR", id))
+	}
+	p.send(frame.AppendData(nil, 101, make([]byte, 100), true)) // sent before the client knew
+	p.send(frame.AppendPing(nil, false, [8]byte{}))
+	p.until("PING")
 	if got := r.rules(); got != nil {
 		t.Errorf("refused: %q", got)
+	}
+}
+
+// More streams than a connection remembers are told at once.
+func TestServerAnswersManyEarly(t *testing.T) {
+	r := newRig(t, func(x *exchange.Exchange) error {
+		x.Respond(401, "", nil)
+		return nil
+	})
+	p := r.greet()
+	told := map[string]bool{}
+	for id := uint32(1); id < 2*(maxUnwanted+20); id += 2 {
+		p.send(p.request(id, "POST", false))
+	}
+	for len(told) < maxUnwanted+20 {
+		text := p.next()
+		if strings.HasPrefix(text, "RST_STREAM ") {
+			if told[text] || !strings.HasSuffix(text, " NO_ERROR") {
+				t.Fatal(text)
+			}
+			told[text] = true
+		} else if !strings.HasPrefix(text, "HEADERS ") {
+			t.Fatal(text)
+		}
 	}
 }
 

@@ -108,8 +108,11 @@ func (c *downConn) data(f *frame.Frame) *frame.Error {
 	if s == nil {
 		c.credit(f.Size)
 		switch c.past.how(f.Stream) {
-		case byUs:
-			return nil // sent before the client knew
+		case byUs: // sent before the client knew
+			if f.Ends() {
+				c.ended(f.Stream)
+			}
+			return nil
 		case byEnd:
 			return ruleClosed
 		}
@@ -153,6 +156,8 @@ func (c *downConn) rst(stream uint32) *frame.Error {
 	}
 	if s := c.streams[stream]; s != nil {
 		s.drop(byClient, errReset)
+	} else {
+		c.ended(stream)
 	}
 	return nil
 }
@@ -239,6 +244,9 @@ func (c *downConn) later(id uint32, ends bool, block []byte, bad *frame.Error) *
 	case s == nil:
 		switch c.past.how(id) {
 		case byUs:
+			if ends {
+				c.ended(id)
+			}
 			return nil
 		case notSeen:
 			return ruleStreamOld

@@ -45,6 +45,7 @@ type downConn struct {
 	streams    map[uint32]*downStream // those not yet over for the client; nil once parked
 	working    int                    // those whose goroutine has not ended, over or not: each holds a slot
 	past       past
+	unwanted   *[]unwanted // in the order they came; nil until there is one
 	budget     budget
 	said       bool // a part of a response was sent since the last ping: clients measure by such pings
 	enc        *hpack.Encoder

@@ -179,8 +179,7 @@ func (s *downStream) leave(err error) {
 			b.p = frame.AppendRSTStream(b.p, s.id, frame.Code(exchange.KindOf(err).Reset()))
 		case !s.ended: // nobody wants the rest
 			how = byUs
-			b := c.output()
-			b.p = frame.AppendRSTStream(b.p, s.id, frame.NoError)
+			c.unwant(s.id)
 		case s.refusal == nil:
 			c.budget.earn(earnRequest)
 		}

@@ -85,6 +85,7 @@ func (c *downConn) Sweep(now int64) {
 	case c.phase == serving && idle && since(c.since) > parkAfter && c.io.Fused() && c.partial == 0 && c.unacked == 0:
 		c.tell(parking)
 	}
+	c.tellUnwanted(now)
 	for _, st := range c.streams {
 		st.sweep(now)
 	}
