@@ -23,6 +23,8 @@ func (l *Loaded) startTLS(key string, e *EntryPoint) {
 	if e.Protocol() == "udp" {
 		l.problem(key+".startTLS", "is for an entry point on a TCP address, such as :3306")
 	}
-	l.misplaced(key, "is for HTTP, which an entry point with startTLS does not speak; give HTTP an entry point of its own", append(httpOnly(e),
-		stated{e.AsDefault, "asDefault"}, stated{e.HTTP3 != nil, "http3"})...)
+	l.misplaced(key, "is for HTTP, which an entry point with startTLS does not speak; give HTTP an entry point of its own",
+		stated{e.AsDefault, "asDefault"}, stated{e.AllowACMEByPass, "allowACMEByPass"}, stated{e.HTTP3 != nil, "http3"},
+		stated{e.HTTP.TLS != nil, "http.tls"}, stated{e.HTTP.Redirections != nil, "http.redirections"},
+		stated{len(e.HTTP.Middlewares) > 0, "http.middlewares"})
 }

@@ -118,7 +118,10 @@ func (k *call) ask() error {
 }
 
 // Wait is listen.Caller: the head has been sent, and the answer is not there yet.
-func (k *call) Wait() {
+func (k *call) Wait() { k.giveBack() }
+
+// giveBack gives the memory for heads back.
+func (k *call) giveBack() {
 	k.out.release()
 	k.in.release()
 	k.out, k.in = nil, nil
@@ -421,7 +424,7 @@ func (k *call) Close() error {
 func (k *call) Free() {
 	k.giveUp()
 	k.incoming.release()
-	k.Wait()
+	k.giveBack()
 	k.incoming.buf = nil
 	k.pool, k.x, k.pump, k.tun.call = nil, nil, nil, nil
 	k.f, k.incoming.trailer, k.incoming.conn = framing{}, nil, nil

@@ -15,16 +15,6 @@ func (l *Loaded) misplaced(key, why string, all ...stated) {
 	}
 }
 
-// httpOnly are the keys of an entry point without which its requests would be treated otherwise than was meant.
-func httpOnly(e *EntryPoint) []stated {
-	return []stated{
-		{e.AllowACMEByPass, "allowACMEByPass"},
-		{e.HTTP.TLS != nil, "http.tls"},
-		{e.HTTP.Redirections != nil, "http.redirections"},
-		{len(e.HTTP.Middlewares) > 0, "http.middlewares"},
-	}
-}
-
 // transports checks that an entry point says nothing of ours for the transport that it does not have. What Traefik
 // takes there too is told of by vain.
 func (l *Loaded) transports(key string, e *EntryPoint) {
