@@ -17,6 +17,7 @@ import (
 	"github.com/quic-go/quic-go/http3"
 	"github.com/quic-go/quic-go/quicvarint"
 
+	"github.com/pergola-mesh/pergola/internal/nettest"
 	"github.com/pergola-mesh/pergola/internal/waittest"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
 	"github.com/pergola-mesh/pergola/proxy/h3/frame"
@@ -417,11 +418,6 @@ func TestNothingIsLeft(t *testing.T) {
 	waittest.Until(t, "the goroutines to end", func() bool { return runtime.NumGoroutine() <= before })
 }
 
-// pipe is a tunnel whose far end a test holds.
-type pipe struct{ net.Conn }
-
-func (p pipe) CloseWrite() error { return p.Close() }
-
 func TestWebSocketOverHTTP3(t *testing.T) {
 	t.Parallel()
 	far := make(chan net.Conn, 1)
@@ -435,10 +431,10 @@ func TestWebSocketOverHTTP3(t *testing.T) {
 			x.Respond(int(status.Load()), "", nil)
 			return nil
 		}
-		near, other := net.Pipe()
+		near, other := nettest.Pair(t)
 		far <- other
 		x.Response.Status, x.Response.Proto = 200, exchange.HTTP3
-		x.Response.Tunnel = pipe{near}
+		x.Response.Tunnel = near
 		return nil
 	}))
 	r := s.raw()
@@ -450,6 +446,7 @@ func TestWebSocketOverHTTP3(t *testing.T) {
 		t.Fatalf("%q %v", buf, err)
 	}
 	go func() {
+		io.Copy(io.Discard, server) // the client has ended its half
 		server.Write([]byte("pong"))
 		server.Close()
 	}()
