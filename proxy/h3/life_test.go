@@ -445,11 +445,11 @@ func TestWebSocketOverHTTP3(t *testing.T) {
 	if _, err := io.ReadFull(server, buf); err != nil || string(buf) != "ping" {
 		t.Fatalf("%q %v", buf, err)
 	}
-	go func() {
+	go func(server net.Conn) {
 		io.Copy(io.Discard, server) // the client has ended its half
 		server.Write([]byte("pong"))
 		server.Close()
-	}()
+	}(server)
 	q.Close()
 	if head, body, err := answer(t, q); err != nil || head[:13] != ":status: 200\n" || body != "pong" || strings.Contains(head, "content-length") {
 		t.Errorf("%q %q %v", head, body, err)

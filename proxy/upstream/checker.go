@@ -37,7 +37,7 @@ func (r *Registry) newChecker(c *HealthCheck, transport *Transport) (*checker, e
 		is    **http.Client
 		http2 bool
 	}{{&k.http, false}, {&k.http2, true}} {
-		tripper, err := r.probes(transport, client.http2)
+		tripper, err := r.options.Probes(transport, client.http2)
 		if err != nil {
 			return nil, fmt.Errorf("healthCheck: %w", err)
 		}

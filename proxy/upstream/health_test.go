@@ -62,7 +62,7 @@ func (p *fakeProbes) times(host string) []time.Time {
 // newChecked is a bench whose probes are answered by fakeProbes.
 func newChecked(t *testing.T) (*bench, *fakeProbes) {
 	b, p := newBench(t), &fakeProbes{statuses: map[string]int{}, seen: map[string][]time.Time{}}
-	b.probes = func(*Transport, bool) (http.RoundTripper, error) { return p, nil }
+	b.options.Probes = func(*Transport, bool) (http.RoundTripper, error) { return p, nil }
 	return b, p
 }
 

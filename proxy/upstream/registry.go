@@ -19,14 +19,15 @@ type Options struct {
 	Pools  Pools
 	Scopes Scopes
 	Logger *slog.Logger
+	// Probes make what active checks send their requests with: over HTTP/2 alone, or over HTTP/1.1. Nil
+	// makes connections as t has them.
+	Probes func(t *Transport, http2 bool) (http.RoundTripper, error)
 }
 
 // Registry makes services and keeps what outlives them: endpoints. Its methods are safe for
 // concurrent use.
 type Registry struct {
 	options Options
-	// probes, when set, makes what active checks send their requests with.
-	probes func(t *Transport, http2 bool) (http.RoundTripper, error)
 
 	mu        sync.Mutex
 	endpoints map[string]map[string]*endpoint // by service, then by id
@@ -40,9 +41,11 @@ func NewRegistry(options Options) *Registry {
 	if options.Scopes == nil {
 		options.Scopes = noScopes{}
 	}
+	if options.Probes == nil {
+		options.Probes = newProbeTransport
+	}
 	return &Registry{
 		options:   options,
-		probes:    newProbeTransport,
 		endpoints: map[string]map[string]*endpoint{},
 	}
 }
