@@ -64,9 +64,10 @@ type upConn struct {
 	progress progress // of the goroutine that asks
 	sending  progress // of a body that is sent meanwhile
 	expired  atomic.Bool
-	since    int64 // when it was last used
-	uses     uint8 // how often it was asked, modulo 256
-	suspect  bool  // the server may have sent more than one answer to what it was last asked
+	since    int64  // when it was last used
+	uses     uint8  // how often it was asked, modulo 256
+	suspect  bool   // the server may have sent more than one answer to what it was last asked
+	looked   uint64 // of the sweeper: the wait for an answer in which it last looked for an end
 	ticket   *sweep.Ticket
 }
 
@@ -256,6 +257,9 @@ func (u *upConn) Sweep(now int64) {
 		} else if over(still, u.pool.config.HeadTimeout) {
 			u.expired.Store(true)
 			u.conn.Interrupt()
+		} else if seen := u.progress.seen; still > 0 && u.looked != seen {
+			u.looked = seen
+			u.conn.WakeEnded() // once a request: an end that comes later is heard of
 		}
 	case receiving:
 		if over(still, u.pool.config.BodyTimeout) {

@@ -324,6 +324,34 @@ func TestStaleConnection(t *testing.T) {
 	}
 }
 
+// A server that only ends its own direction resets nothing: what is sent to it then goes nowhere. As
+// behind a relay of TCP, when the server is restarted.
+func TestStaleHalfClosedConnection(t *testing.T) {
+	ended := make(chan struct{}, 1)
+	r := newRig(t, nil, func(c net.Conn) { // one answer a connection
+		if _, err := readHead(bufio.NewReader(c)); err != nil {
+			return
+		}
+		io.WriteString(c, ok)
+		c.(*peer).CloseWrite()
+		ended <- struct{}{}
+		io.Copy(io.Discard, c)
+	})
+	c := r.dial()
+	br := bufio.NewReader(c)
+	for i := range 6 {
+		io.WriteString(c, "GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+		head, err := readHead(br)
+		if err != nil || !strings.HasPrefix(head, "HTTP/1.1 200") {
+			t.Fatalf("%d: %v %q", i, err, head)
+		}
+		io.ReadFull(br, make([]byte, 2))
+		<-ended
+		looks := 0
+		waittest.Until(t, "the poller has heard of the end", func() bool { looks++; return looks > 3 })
+	}
+}
+
 func TestExpectContinueIsForwarded(t *testing.T) {
 	r := newRig(t, nil, func(c net.Conn) {
 		br := bufio.NewReader(c)

@@ -104,6 +104,15 @@ func (c *Conn) PeerGone() bool {
 	return gone
 }
 
+// WakeEnded makes a Call return that waits for a peer which had ended the stream before: Call begins to wait
+// after it has written, without a read, and hears of an end only once. From any goroutine; a peer that has not
+// ended, or whose last bytes are unread, is let be.
+func (c *Conn) WakeEnded() {
+	if c.raw != nil {
+		c.raw.Control(wakeEnded)
+	}
+}
+
 // Dirty reports whether an idle connection is unfit for use: closed by the peer, or with bytes
 // waiting that nobody asked for. It costs a system call. For one goroutine at a time.
 func (c *Conn) Dirty() bool {

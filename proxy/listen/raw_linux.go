@@ -84,3 +84,14 @@ func readable(fd uintptr) bool {
 		syscall.MSG_PEEK|syscall.MSG_DONTWAIT, 0, 0)
 	return errno != syscall.EAGAIN
 }
+
+// wakeEnded has the poller tell once more of a stream that has ended with all of it read. There is nothing left
+// that shutdown(2) of the reading direction could take away.
+func wakeEnded(fd uintptr) {
+	var p [1]byte
+	n, _, errno := syscall.RawSyscall6(syscall.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(&p[0])), 1,
+		syscall.MSG_PEEK|syscall.MSG_DONTWAIT, 0, 0)
+	if n == 0 && errno == 0 {
+		syscall.Shutdown(int(fd), syscall.SHUT_RD)
+	}
+}

@@ -9,3 +9,4 @@ const fused = false
 func ReadNow(uintptr, []byte) (int, error)           { panic("no fused path on this platform") }
 func rawWrite2(uintptr, []byte, []byte) (int, error) { panic("no fused path on this platform") }
 func readable(uintptr) bool                          { return false }
+func wakeEnded(uintptr)                              {}
