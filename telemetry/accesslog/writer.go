@@ -1,6 +1,7 @@
 package accesslog
 
 import (
+	"bytes"
 	"io"
 	"log/slog"
 	"sync"
@@ -136,20 +137,21 @@ func (w *writer) flush() {
 
 func (w *writer) flushLocked() {
 	w.mu.Lock()
-	count := w.count
-	if count > 0 {
+	if w.count > 0 {
 		w.nextChunk(0)
 	}
 	taken := w.chunks
 	w.chunks, w.size, w.count = w.spareList[:0], 0, 0
 	w.mu.Unlock()
 	var err error
+	lost := 0
 	for _, c := range taken {
-		if _, e := w.out.Write(c); e != nil {
+		if n, e := w.out.Write(c); e != nil {
 			err = e
+			lost += bytes.Count(c[n:], newline)
 		}
 	}
-	w.report(err, count)
+	w.report(err, lost)
 	w.mu.Lock()
 	for _, c := range taken {
 		if len(w.free) < spares && cap(c) == chunk {
@@ -161,11 +163,13 @@ func (w *writer) flushLocked() {
 	w.spareList = taken
 }
 
+var newline = []byte{'\n'}
+
 // report says once that lines are being lost, and once that they no longer are.
-func (w *writer) report(err error, count int) {
+func (w *writer) report(err error, lost int) {
 	switch {
 	case err != nil:
-		w.dropped.Add(uint64(count))
+		w.dropped.Add(uint64(lost))
 		if !w.failing {
 			w.logger.Error("access log lines are lost: make the file writable again", "error", err)
 		}
