@@ -21,6 +21,7 @@ import (
 
 	"github.com/pergola-mesh/pergola/config/dynamic"
 	"github.com/pergola-mesh/pergola/internal/certtest"
+	"github.com/pergola-mesh/pergola/internal/waittest"
 )
 
 // responder answers questions about an authority's certificates. It is safe for concurrent use.
@@ -130,11 +131,7 @@ func TestStapleFromAResponder(t *testing.T) {
 		t.Fatalf("status %d is shown that nobody asked for", got)
 	}
 	defer keep(t, s, KeepOptions{Staple: true, Overrides: map[string]string{"http://responder.invalid": server.URL}, Logger: slog.New(slog.DiscardHandler)})()
-	for deadline := time.Now().Add(10 * time.Second); staple(t, s, ca, "a.example") != ocsp.Good; {
-		if time.Now().After(deadline) {
-			t.Fatal("no answer is shown")
-		}
-	}
+	waittest.Until(t, "an answer is shown", func() bool { return staple(t, s, ca, "a.example") == ocsp.Good })
 }
 
 // Answers are renewed at half their life, outlive a responder that fails until their end, and are kept when

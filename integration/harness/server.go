@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/pergola-mesh/pergola/internal/nettest"
 	"github.com/pergola-mesh/pergola/internal/whoami"
 )
 
@@ -48,24 +49,7 @@ func Serve(t testing.TB, handler http.Handler) string {
 // ServeRaw starts a backend that hands each connection to serve, and closes it after. It returns its URL.
 func ServeRaw(t testing.TB, serve func(*Conn)) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { listener.Close() })
-	go func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer conn.Close()
-				serve(newConn(t, conn))
-			}()
-		}
-	}()
-	return "http://" + listener.Addr().String()
+	return "http://" + nettest.Serve(t, func(conn net.Conn) { serve(newConn(t, conn)) })
 }
 
 // Nginx starts an nginx whose server block has the given content, and returns its URL.

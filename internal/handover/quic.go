@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
+	"net"
 )
 
 // Tag is what the identifiers of a process's QUIC connections begin with: packets that come to a socket
@@ -53,4 +54,17 @@ func destination(packet []byte) (t Tag, ok bool) {
 		at = 6
 	}
 	return t, copy(t[:], packet[min(at, len(packet)):]) == len(t)
+}
+
+// listenUDP is ListenPacket for a socket that has to be one of UDP.
+func (s *Sockets) listenUDP(name, address string, open func() (net.PacketConn, error)) (*net.UDPConn, error) {
+	pc, err := s.ListenPacket(name, address, open)
+	if err != nil {
+		return nil, err
+	}
+	udp, ok := pc.(*net.UDPConn)
+	if !ok {
+		return nil, errors.New("not a UDP socket")
+	}
+	return udp, nil
 }

@@ -31,13 +31,9 @@ type QUICConn struct {
 
 // ListenQUIC is ListenPacket for a socket that QUIC is spoken on.
 func (s *Sockets) ListenQUIC(name, address string, open func() (net.PacketConn, error)) (*QUICConn, error) {
-	pc, err := s.ListenPacket(name, address, open)
+	udp, err := s.listenUDP(name, address, open)
 	if err != nil {
 		return nil, err
-	}
-	udp, ok := pc.(*net.UDPConn)
-	if !ok {
-		return nil, errors.New("not a UDP socket")
 	}
 	c := &QUICConn{UDPConn: udp, packets: ipv4.NewPacketConn(udp), closed: make(chan struct{}), buf: make([]byte, maxPassed)}
 	if s == nil {

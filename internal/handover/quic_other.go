@@ -3,7 +3,6 @@
 package handover
 
 import (
-	"errors"
 	"net"
 	"os"
 )
@@ -13,13 +12,9 @@ type QUICConn struct{ *net.UDPConn }
 
 // ListenQUIC is ListenPacket for a socket that QUIC is spoken on.
 func (s *Sockets) ListenQUIC(name, address string, open func() (net.PacketConn, error)) (*QUICConn, error) {
-	pc, err := s.ListenPacket(name, address, open)
+	udp, err := s.listenUDP(name, address, open)
 	if err != nil {
 		return nil, err
-	}
-	udp, ok := pc.(*net.UDPConn)
-	if !ok {
-		return nil, errors.New("not a UDP socket")
 	}
 	return &QUICConn{udp}, nil
 }

@@ -186,12 +186,7 @@ func TestKillWhileFull(t *testing.T) {
 	server := serve(t, func(c *net.TCPConn) { <-release })
 	e := newEdge(t, &routes{plain: &relay.Route{Service: &backend{address: server}}})
 	c := e.dial(t)
-	c.SetWriteDeadline(time.Now().Add(300 * time.Millisecond))
-	for chunk := make([]byte, 1<<20); ; {
-		if _, err := c.Write(chunk); err != nil {
-			break
-		}
-	}
+	fill(c)
 	if err := e.Kill(t.Context()); err != nil || e.Active() != 0 {
 		t.Errorf("%v, %d active", err, e.Active())
 	}
@@ -200,6 +195,16 @@ func TestKillWhileFull(t *testing.T) {
 	}
 	if _, err := c.Read(make([]byte, 1)); !isReset(err) {
 		t.Errorf("the client sees %v", err)
+	}
+}
+
+// fill sends until nothing more is taken.
+func fill(c *net.TCPConn) {
+	c.SetWriteDeadline(time.Now().Add(300 * time.Millisecond))
+	for chunk := make([]byte, 1<<20); ; {
+		if _, err := c.Write(chunk); err != nil {
+			return
+		}
 	}
 }
 
@@ -214,12 +219,7 @@ func TestResetWhileFull(t *testing.T) {
 	})
 	e := newEdge(t, &routes{plain: &relay.Route{Service: &backend{address: server}}})
 	c := e.dial(t)
-	c.SetWriteDeadline(time.Now().Add(300 * time.Millisecond))
-	for chunk := make([]byte, 1<<20); ; {
-		if _, err := c.Write(chunk); err != nil {
-			break
-		}
-	}
+	fill(c)
 	c.SetLinger(0)
 	c.Close()
 	close(release)

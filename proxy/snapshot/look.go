@@ -15,27 +15,23 @@ func (s *Snapshot) look() *View {
 		EntryPoints: s.options.EntryPoints, Providers: s.options.Providers, Features: s.options.Features,
 		Problems: s.problems,
 	}
-	for name, o := range s.shown[aMiddleware] {
-		config, _ := o.config.(*dynamic.Middleware)
-		v.Middlewares[name] = &MiddlewareView{Middleware: config, State: o.State}
-	}
-	for name, o := range s.shown[aService] {
-		config, _ := o.config.(*dynamic.Service)
-		v.Services[name] = &ServiceView{Service: config, State: o.State, ServerStatus: o.status}
-	}
+	ofMiddleware, ofService := users{}, users{}
 	for name, o := range s.shown[aRouter] {
 		config, _ := o.config.(*dynamic.Router)
 		if config != nil {
 			config = s.inForce(name, config, o.using)
-			s.use(v, name, config)
+			ofMiddleware.add(name, config.Middlewares...)
+			ofService.add(name, config.Service)
 		}
 		v.Routers[name] = &RouterView{Router: config, Priority: o.priority, State: o.State, Using: o.using}
 	}
-	for _, m := range v.Middlewares {
-		slices.Sort(m.UsedBy)
+	for name, o := range s.shown[aMiddleware] {
+		config, _ := o.config.(*dynamic.Middleware)
+		v.Middlewares[name] = &MiddlewareView{Middleware: config, State: o.State, UsedBy: ofMiddleware.sorted(name)}
 	}
-	for _, service := range v.Services {
-		slices.Sort(service.UsedBy)
+	for name, o := range s.shown[aService] {
+		config, _ := o.config.(*dynamic.Service)
+		v.Services[name] = &ServiceView{Service: config, State: o.State, UsedBy: ofService.sorted(name), ServerStatus: o.status}
 	}
 	s.lookStreams(v)
 	return v
@@ -73,15 +69,20 @@ func addQualified(to, names []string, provider string) []string {
 	return to
 }
 
-// use notes a router with the middlewares and the service that it names.
-func (*Snapshot) use(v *View, router string, config *dynamic.Router) {
-	for _, name := range config.Middlewares {
-		if m := v.Middlewares[name]; m != nil {
-			m.UsedBy = append(m.UsedBy, router)
-		}
-	}
+// users are the routers that name an object of one kind, by the object's qualified name.
+type users map[string][]string
+
+// add notes the names that a router gives.
+func (u users) add(router string, names ...string) {
 	_, provider := split(router)
-	if service := v.Services[qualify(config.Service, provider)]; service != nil {
-		service.UsedBy = append(service.UsedBy, router)
+	for _, name := range names {
+		name = qualify(name, provider)
+		u[name] = append(u[name], router)
 	}
+}
+
+// sorted are those of one object.
+func (u users) sorted(name string) []string {
+	slices.Sort(u[name])
+	return u[name]
 }

@@ -29,6 +29,17 @@ type router struct {
 	sound   bool          // it serves all requests it is meant for
 }
 
+// parsed is a router with no more than its rule: that of the one before it, if the text is the same.
+func parsed(text string, was *router, parse func(string) (*route.Rule, error)) *router {
+	r := &router{text: text}
+	if was != nil && was.text == text {
+		r.rule, r.ruleErr = was.rule, was.ruleErr
+	} else {
+		r.rule, r.ruleErr = parse(text)
+	}
+	return r
+}
+
 // bindings are what a router, which may be nil, asks of TLS.
 func (r *router) bindings() []binding {
 	if r == nil {
@@ -40,12 +51,7 @@ func (r *router) bindings() []binding {
 // router makes a router with its place in the tables of its entry points. One that could not be read, and
 // of which config was salvaged, answers for its requests with that.
 func (b *Builder) router(n *node, config *dynamic.Router, was *router) *router {
-	r, state := &router{text: config.Rule}, &n.shown.State
-	if was != nil && was.text == r.text {
-		r.rule, r.ruleErr = was.rule, was.ruleErr
-	} else {
-		r.rule, r.ruleErr = route.Parse(config.Rule)
-	}
+	r, state := parsed(config.Rule, was, route.Parse), &n.shown.State
 	points := b.pointsOf(config.EntryPoints, state, true)
 	unservable := unservable(config, r.ruleErr)
 	for _, err := range unservable {
@@ -131,17 +137,27 @@ func (b *Builder) pointsOf(names []string, state *State, http bool) []int {
 		}
 		return b.defaults
 	}
-	var points []int
-	for _, name := range names {
+	return numbersOf(names, state, func(name string) (int, string) {
 		i, ok := b.pointIndex[name]
 		switch {
 		case !ok && b.udpIndex(name) >= 0:
-			state.Add(fmt.Sprintf("entry point %s is for UDP", name), false)
+			return 0, "is for UDP"
 		case !ok:
-			state.Add(fmt.Sprintf("entry point %s does not exist", name), false)
+			return 0, "does not exist"
 		case http && b.points[i].startTLS != "":
-			state.Add(fmt.Sprintf("entry point %s speaks %s (startTLS) and not HTTP", name, b.points[i].startTLS), false)
-		case !slices.Contains(points, i):
+			return 0, fmt.Sprintf("speaks %s (startTLS) and not HTTP", b.points[i].startTLS)
+		}
+		return i, ""
+	})
+}
+
+// numbersOf gives the numbers of the entry points named. find also tells why a router cannot be on one.
+func numbersOf(names []string, state *State, find func(name string) (number int, refusal string)) (points []int) {
+	for _, name := range names {
+		i, refusal := find(name)
+		if refusal != "" {
+			state.Add(fmt.Sprintf("entry point %s %s", name, refusal), false)
+		} else if !slices.Contains(points, i) {
 			points = append(points, i)
 		}
 	}

@@ -17,12 +17,7 @@ import (
 
 // tcpRouter makes a router of TCP with its place in the tables of its entry points.
 func (b *Builder) tcpRouter(n *node, config *dynamic.TCPRouter, was *router) *router {
-	r, state := &router{text: config.Rule}, &n.shown.State
-	if was != nil && was.text == r.text {
-		r.rule, r.ruleErr = was.rule, was.ruleErr
-	} else {
-		r.rule, r.ruleErr = route.ParseTCP(config.Rule)
-	}
+	r, state := parsed(config.Rule, was, route.ParseTCP), &n.shown.State
 	points := b.pointsOf(config.EntryPoints, state, false)
 	n.shown.priority = config.Priority
 	if r.ruleErr == nil {

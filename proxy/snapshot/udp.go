@@ -70,29 +70,21 @@ func (b *Builder) compareUDP(a, o *node) int {
 }
 
 // udpPointsOf gives the numbers of the entry points that a router is on: all for UDP when it names none.
-func (b *Builder) udpPointsOf(names []string, state *State) (points []int) {
+func (b *Builder) udpPointsOf(names []string, state *State) []int {
 	if len(names) == 0 {
-		for i := range b.udpPoints {
-			points = append(points, i)
+		for _, p := range b.udpPoints {
+			names = append(names, p.name)
 		}
 	}
-	for _, name := range names {
+	return numbersOf(names, state, func(name string) (int, string) {
 		i := b.udpIndex(name)
-		_, tcp := b.pointIndex[name]
-		switch {
-		case tcp:
-			state.Add(fmt.Sprintf("entry point %s is not for UDP", name), false)
-		case i < 0:
-			state.Add(fmt.Sprintf("entry point %s does not exist", name), false)
-		case !slices.Contains(points, i):
-			points = append(points, i)
+		if _, tcp := b.pointIndex[name]; tcp {
+			return 0, "is not for UDP"
+		} else if i < 0 {
+			return 0, "does not exist"
 		}
-	}
-	if len(points) == 0 {
-		state.Add("the router is on no entry point", true)
-	}
-	slices.Sort(points)
-	return points
+		return i, ""
+	})
 }
 
 // settleUDP gives each entry point for UDP its router, and has the others say that they are not.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/pergola-mesh/pergola/identity/spiffe/spiffetest"
 	"github.com/pergola-mesh/pergola/internal/nettest"
+	"github.com/pergola-mesh/pergola/internal/waittest"
 	"github.com/pergola-mesh/pergola/proxy/relay/mysql"
 	"github.com/pergola-mesh/pergola/proxy/relay/postgres"
 	"github.com/pergola-mesh/pergola/proxy/upstream"
@@ -185,7 +186,7 @@ func TestHealthOfDatabases(t *testing.T) {
 				s := balancer(t, NewRegistry(Options{}), LoadBalancer{
 					Servers: []Server{{address, how.tls != nil}}, Transport: &Transport{TLS: upstream.TLS{InsecureSkipVerify: true}},
 					HealthCheck: &HealthCheck{Protocol: how.protocol, Interval: 10 * time.Millisecond, Timeout: 20 * time.Second}})
-				await(t, d, func() bool { return d.accepted.Load() >= 6 })
+				waittest.Until(t, "connections are made", func() bool { return d.accepted.Load() >= 6 })
 				if status := s.Status()[address]; status == "UP" != test.up {
 					t.Errorf("it is %s", status)
 				}
@@ -197,18 +198,9 @@ func TestHealthOfDatabases(t *testing.T) {
 					t.Errorf("TLS was tried at once %d times, and should have been once", direct)
 				}
 				if test.up {
-					await(t, d, func() bool { return d.left.Load() >= 3 })
+					waittest.Until(t, "leave is taken", func() bool { return d.left.Load() >= 3 })
 				}
 			})
-		}
-	}
-}
-
-func await(t *testing.T, d *database, happened func() bool) {
-	t.Helper()
-	for until := time.Now().Add(10 * time.Second); !happened(); <-time.After(5 * time.Millisecond) {
-		if time.Now().After(until) {
-			t.Fatalf("%d connections, %d directly to TLS, %d that took their leave", d.accepted.Load(), d.direct.Load(), d.left.Load())
 		}
 	}
 }
@@ -234,10 +226,10 @@ func TestHealthOfAnotherDatabase(t *testing.T) {
 	s := balancer(t, NewRegistry(Options{}), LoadBalancer{
 		Servers: []Server{{address, true}}, Transport: &Transport{TLS: upstream.TLS{InsecureSkipVerify: true}},
 		HealthCheck: &HealthCheck{Interval: 10 * time.Millisecond, Timeout: 20 * time.Second}})
-	await(t, d, func() bool { return d.left.Load() >= 2 })
+	waittest.Until(t, "leave is taken", func() bool { return d.left.Load() >= 2 })
 	other.Store(true)
 	before := d.accepted.Load()
-	await(t, d, func() bool { return d.accepted.Load() >= before+3 && s.Status()[address] == "UP" })
+	waittest.Until(t, "the other one is up", func() bool { return d.accepted.Load() >= before+3 && s.Status()[address] == "UP" })
 }
 
 // What another service of the same name has found out since is not missed.

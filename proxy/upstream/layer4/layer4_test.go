@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/pergola-mesh/pergola/internal/nettest"
+	"github.com/pergola-mesh/pergola/internal/waittest"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
 )
 
@@ -116,20 +117,15 @@ func TestHealthCheck(t *testing.T) {
 	if !s.Checked() || !s.Healthy() {
 		t.Error("servers are not up when they are first seen")
 	}
-	for until := time.Now().Add(10 * time.Second); ; <-time.After(5 * time.Millisecond) {
+	waittest.Until(t, "the well one alone is up", func() bool {
 		up := 0
 		for _, state := range s.Status() {
 			if state == "UP" {
 				up++
 			}
 		}
-		if up == 1 && s.Status()[well] == "UP" {
-			break
-		}
-		if time.Now().After(until) {
-			t.Fatalf("the servers are %v", s.Status())
-		}
-	}
+		return up == 1 && s.Status()[well] == "UP"
+	})
 	for range 4 {
 		if said, err := reach(t, s, newStream()); err != nil || said != "+PONG" {
 			t.Errorf("%q, %v", said, err)

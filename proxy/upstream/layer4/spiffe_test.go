@@ -15,6 +15,7 @@ import (
 
 	"github.com/pergola-mesh/pergola/identity/spiffe/spiffetest"
 	"github.com/pergola-mesh/pergola/internal/nettest"
+	"github.com/pergola-mesh/pergola/internal/waittest"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
 	"github.com/pergola-mesh/pergola/proxy/upstream"
 )
@@ -53,15 +54,11 @@ func TestServersKnownBySPIFFE(t *testing.T) {
 		t.Helper()
 		c.HealthCheck = &HealthCheck{Interval: 10 * time.Millisecond, Expect: "hello spiffe://example.org/gateway"}
 		s := balancer(t, NewRegistry(Options{}), c)
-		for until := time.Now().Add(10 * time.Second); !holds(s.Status()[address]); <-time.After(5 * time.Millisecond) {
-			if time.Now().After(until) {
-				t.Fatalf("%s is %v", what, s.Status())
-			}
-		}
+		waittest.Until(t, what, func() bool { return holds(s.Status()[address]) })
 	}
 	before := greeted.Load()
-	check(known("spiffe://example.org/db"), "the right one", func(status string) bool {
+	check(known("spiffe://example.org/db"), "the right one is up", func(status string) bool {
 		return greeted.Load() >= before+3 && status == "UP" // two verdicts at least
 	})
-	check(wrong, "another one", func(status string) bool { return status == "DOWN" })
+	check(wrong, "another one is down", func(status string) bool { return status == "DOWN" })
 }
