@@ -7,7 +7,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
+	"github.com/pergola-mesh/pergola/internal/sweep"
 	"github.com/pergola-mesh/pergola/internal/waittest"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
 	"github.com/pergola-mesh/pergola/proxy/h2/frame"
@@ -217,20 +219,20 @@ func TestServerInterimResponses(t *testing.T) {
 	p.send(p.request(1, "GET", true)).want("HEADERS 1 :status=103 link=</a>", "HEADERS 1 :status=200 content-length=4", `DATA 1 "done" end`)
 }
 
+// early answers before the request has ended.
+func early(x *exchange.Exchange) error {
+	x.Respond(401, "", []byte("no"))
+	return nil
+}
+
 // An answer before the request has ended: what is still on its way is taken without harm, and a client that
 // ends its request is never told that nobody wanted it.
 func TestServerAnswersEarly(t *testing.T) {
-	r := newRig(t, func(x *exchange.Exchange) error {
-		x.Respond(401, "", []byte("no"))
-		return nil
-	})
+	r := newRig(t, early, func(s *Server) { s.unwantedFor = time.Hour })
 	p := r.greet()
-	early := func(id uint32) {
+	for id := uint32(1); id < 80; id += 2 {
 		p.send(p.request(id, "POST", false))
 		p.want(fmt.Sprintf("HEADERS %d :status=401 content-length=2", id), fmt.Sprintf(`DATA %d "no" end`, id))
-	}
-	for id := uint32(1); id < 80; id += 2 {
-		early(id)
 		for range 4 { // 2.5 MiB in all: it is given back to the connection's window
 			p.send(frame.AppendData(nil, id, make([]byte, 16<<10), false))
 		}
@@ -247,14 +249,41 @@ func TestServerAnswersEarly(t *testing.T) {
 			p.until("PING")
 		}
 	}
-	// Those that do not end are told, and only they.
-	for id := uint32(101); id < 131; id += 2 {
-		early(id)
+	p.send(frame.AppendPing(nil, false, [8]byte{})) // the last of them have ended, too
+	p.until("PING")
+	r.server.sweeper.Each(func(e sweep.Entry) {
+		c := e.(*downConn)
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if n := len(*c.unwanted); n != 0 {
+			t.Errorf("%d are still to be told", n)
+		}
+	})
+	if got := r.rules(); got != nil {
+		t.Errorf("refused: %q", got)
 	}
-	for id := uint32(101); id < 131; id += 2 {
-		p.want(fmt.Sprintf("RST_STREAM %d NO_ERROR", id))
+}
+
+// Those that do not end their requests are told after a while.
+func TestServerTellsThatNobodyWantsTheRest(t *testing.T) {
+	r := newRig(t, early)
+	p := r.greet()
+	told := map[string]bool{}
+	const streams = 15
+	for id := uint32(1); id < 2*streams; id += 2 {
+		p.send(p.request(id, "POST", false))
 	}
-	p.send(frame.AppendData(nil, 101, make([]byte, 100), true)) // sent before the client knew
+	for answered := 0; len(told) < streams || answered < streams; {
+		switch got := p.next(); {
+		case strings.HasPrefix(got, "RST_STREAM ") && strings.HasSuffix(got, " NO_ERROR") && !told[got]:
+			told[got] = true
+		case strings.HasSuffix(got, ` "no" end`):
+			answered++
+		case !strings.HasPrefix(got, "HEADERS "):
+			t.Fatal(got)
+		}
+	}
+	p.send(frame.AppendData(nil, 1, make([]byte, 100), true)) // sent before the client knew
 	p.send(frame.AppendPing(nil, false, [8]byte{}))
 	p.until("PING")
 	if got := r.rules(); got != nil {

@@ -45,6 +45,8 @@ type Server struct {
 	active   atomic.Int64
 	draining atomic.Bool
 	killed   atomic.Bool
+
+	unwantedFor time.Duration // another than unwantedFor, for tests
 }
 
 // Preface is what a client begins a connection with. RFC 9113 §3.4.

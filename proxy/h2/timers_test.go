@@ -13,7 +13,8 @@ import (
 	"github.com/pergola-mesh/pergola/proxy/h2/frame"
 )
 
-const shortly = 300 * time.Millisecond
+// shortly is longer than a loaded machine takes between two lines of a test.
+const shortly = 500 * time.Millisecond
 
 func TestServerTimeouts(t *testing.T) {
 	for name, tt := range map[string]struct {
@@ -91,7 +92,7 @@ func TestServerCutsWhoDoesNotRead(t *testing.T) {
 	r := newRig(t, func(x *exchange.Exchange) error {
 		x.Respond(200, "", make([]byte, 8<<20))
 		return nil
-	}, func(s *Server) { s.Timeouts.Write = 2 * shortly })
+	}, func(s *Server) { s.Timeouts.Write = shortly })
 	p := r.greet(frame.Setting{ID: frame.InitialWindowSize, Value: 1 << 30})
 	p.send(frame.AppendWindowUpdate(nil, 0, 1<<30))
 	for id := uint32(1); id < 100; id += 2 {

@@ -1,6 +1,7 @@
 package h2
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -50,7 +51,7 @@ func (c *downConn) tellUnwanted(now int64) {
 	}
 	due := 0
 	for _, u := range *c.unwanted {
-		if now-u.since <= int64(unwantedFor) {
+		if now-u.since <= int64(cmp.Or(c.srv.unwantedFor, unwantedFor)) {
 			break
 		}
 		b := c.output()
