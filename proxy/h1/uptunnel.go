@@ -1,0 +1,58 @@
+package h1
+
+import (
+	"bytes"
+	"io"
+	"sync/atomic"
+
+	"github.com/pergola-mesh/pergola/proxy/exchange"
+)
+
+// upTunnel is the server's end of a change of protocol.
+type upTunnel struct {
+	call          *call
+	read, written atomic.Bool // to its end
+}
+
+// upgraded makes the connection a tunnel. RFC 9110 §7.8.
+func (k *call) upgraded(base, n int) error {
+	p := &k.x.Response
+	if k.x.Request.Upgrade == nil || !k.f.upgrading || !exchange.EqualFold(k.f.upgrade, k.x.Request.Upgrade) {
+		return exchange.UpstreamProtocol.Withf("101 without, or other than, the asked for change of protocol")
+	}
+	k.u.conn.Unread(bytes.Clone(k.in.b[base:n:n]))
+	k.u.progress.enter(tunnelled)
+	k.tun.call = k
+	k.tun.read.Store(false)
+	k.tun.written.Store(false)
+	p.Tunnel, p.Upgrade, p.Length = &k.tun, k.f.upgrade, -1
+	return nil
+}
+
+// Read reads from the server.
+func (t *upTunnel) Read(p []byte) (int, error) {
+	n, err := t.call.u.conn.Read(p)
+	if err == io.EOF {
+		t.read.Store(true)
+	}
+	return n, err
+}
+
+// Write writes to the server.
+func (t *upTunnel) Write(p []byte) (int, error) { return tunnelWriter{t.call.u.conn}.Write(p) }
+
+// CloseWrite ends the direction to the server.
+func (t *upTunnel) CloseWrite() error {
+	t.written.Store(true)
+	return t.call.u.conn.CloseWrite()
+}
+
+// Close ends both directions, by a reset if they have not come to their end. The connection is never used
+// again.
+func (t *upTunnel) Close() error {
+	if !t.read.Load() || !t.written.Load() {
+		t.call.u.conn.Abort()
+	}
+	t.call.u.interrupt()
+	return nil
+}
