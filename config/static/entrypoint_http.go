@@ -13,7 +13,7 @@ type HTTP struct {
 	MaxHeaderBytes            int               `description:"The longest head of a request, in bytes. Longer ones are answered 431." json:"maxHeaderBytes"`
 	MaxHeaderFields           int               `description:"The most header fields of a request. More are answered 431." json:"maxHeaderFields" ours:"true"`
 	MaxTargetBytes            int               `description:"The longest request target, in bytes. Longer ones are answered 414." json:"maxTargetBytes" ours:"true"`
-	UnderscoreHeadersStrategy string            `description:"What to do with header names that hold an underscore: keep, delete or reject. Kept or not, none spells an X-Forwarded-* of a peer that is not trusted." json:"underscoreHeadersStrategy"`
+	UnderscoreHeadersStrategy string            `description:"What to do with header names that hold an underscore: keep, delete, or reject: the request is answered 400. Kept or not, none spells an X-Forwarded-* of a peer that is not trusted." json:"underscoreHeadersStrategy"`
 }
 
 // SetDefaults sets the hardened limits: 32 KiB and 100 fields of header, 8 KiB of target.

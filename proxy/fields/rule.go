@@ -16,6 +16,10 @@ func (r *Rule) Error() string { return r.Name + ": " + r.Text }
 // Unwrap is the kind, which decides the status.
 func (r *Rule) Unwrap() error { return r.Kind }
 
+// Malformed reports whether a message that breaks the rule means nothing, or not one thing only: HTTP/2 and HTTP/3
+// have streams reset for that. A name with an underscore is clear, and only not wanted here: its client is told.
+func (r *Rule) Malformed() bool { return r.Kind == exchange.BadRequest && r != RuleUnderscore }
+
 // Bad makes a rule whose breach is a bad request.
 func Bad(name, text string) *Rule { return &Rule{name, exchange.BadRequest, text} }
 

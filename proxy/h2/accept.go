@@ -20,7 +20,7 @@ func (c *downConn) request(s *downStream, ends bool) *frame.Error {
 	s.life.Begin()
 	if err != nil {
 		rule := err.(*fields.Rule)
-		if rule.Kind == exchange.BadRequest {
+		if rule.Malformed() {
 			return c.malformed(s, rule)
 		}
 		c.srv.refused(rule.Name)

@@ -323,17 +323,33 @@ func TestInterimResponses(t *testing.T) {
 func TestEarlyAnswer(t *testing.T) {
 	t.Parallel()
 	s := start(t, exchange.HandlerFunc(func(x *exchange.Exchange) error {
+		if string(x.Request.Path) == "/bad" {
+			return exchange.BadRequest.Withf("the path is not wanted here")
+		}
 		x.Respond(403, "", nil)
 		return nil
 	}))
-	q := s.raw().send(post(), data("x"))
-	if head, _, err := answer(t, q); err != nil || !strings.HasPrefix(head, ":status: 403") {
-		t.Fatalf("%q %v", head, err)
+	for _, test := range []struct {
+		head   []byte
+		status string
+	}{
+		{post(), "403"},
+		{headers(":method", "POST", ":scheme", "https", ":authority", "h", ":path", "/bad"), "400"},
+		{post("a_b", "c"), "400"},
+	} {
+		q := s.raw().send(test.head, data("x"))
+		if head, _, err := answer(t, q); err != nil || !strings.HasPrefix(head, ":status: "+test.status) {
+			t.Fatalf("%q %v", head, err)
+		}
+		var err error
+		waittest.Until(t, "the request to be stopped", func() bool {
+			_, err = q.Write(data("x"))
+			return err != nil
+		})
+		if !isStreamError(err, codeNoError) {
+			t.Errorf("%s: stopped with %v", test.status, err)
+		}
 	}
-	waittest.Until(t, "the request to be stopped", func() bool {
-		_, err := q.Write(data("x"))
-		return isStreamError(err, codeNoError)
-	})
 }
 
 // TestNoEarlyData: a client that resumes a session is made to finish the handshake first.

@@ -56,7 +56,9 @@ func (s *stream) cut(err error) {
 	if r := &s.x.Record; !r.Failed {
 		r.Failed, r.Error, r.Kind = true, err, exchange.KindOf(err)
 	}
-	s.cancel(resetCode(err))
+	code := resetCode(err)
+	s.broken = code == codeMessage
+	s.cancel(code)
 }
 
 // send sends head, body and trailers.

@@ -33,6 +33,7 @@ type stream struct {
 
 	informing sync.Mutex // orders an interim response of the body's reader before the final one
 	answered  bool       // the final response has begun
+	broken    bool       // the response was cut off for a malformed request
 	change    fields.Change
 	spoilt    bool // others may still have some of it: it is not used again
 	unwatch   func() bool
@@ -46,7 +47,7 @@ func newStream(c *conn, q *quic.Stream) *stream {
 	s := streams.Get().(*stream)
 	s.conn, s.quic = c, q
 	s.expired.Store(false)
-	s.answered = false
+	s.answered, s.broken = false, false
 	s.x.Reset(c.info, &s.life, s)
 	s.reader.begin(q)
 	s.body.begin(s, 0)
@@ -137,7 +138,7 @@ func (s *stream) serve() {
 			x.ResetResponse()
 			s.rescue(err)
 		}
-	case exchange.KindOf(err) == exchange.BadRequest: // it means nothing, or not one thing only
+	case malformed(err):
 		s.refuse(err)
 		s.cut(err)
 		s.finish()
@@ -147,6 +148,12 @@ func (s *stream) serve() {
 	}
 	s.respond()
 	s.finish()
+}
+
+// malformed reports whether err is of a request that means nothing, or not one thing only. RFC 9114 §4.1.2.
+func malformed(err error) bool {
+	rule, ok := err.(*fields.Rule)
+	return ok && rule.Malformed() || !ok && exchange.KindOf(err) == exchange.BadRequest
 }
 
 // cancel resets the response.
@@ -196,7 +203,7 @@ func (s *stream) finish() {
 	if !s.eof {
 		s.eof = true
 		code := quic.StreamErrorCode(codeNoError)
-		if x.Record.Failed && x.Record.Kind == exchange.BadRequest {
+		if s.broken {
 			code = codeMessage
 		}
 		s.quic.CancelRead(code)
