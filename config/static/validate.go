@@ -84,11 +84,11 @@ func (l *Loaded) negatives() {
 
 func (l *Loaded) entryPoints() {
 	eps := l.Config.EntryPoints
-	taken := map[string]string{}
+	var taken places
 	for _, name := range slices.Sorted(maps.Keys(eps)) {
 		e, key := eps[name], "entryPoints."+name
 		l.address(key+".address", e)
-		l.taken(key, name, e, taken)
+		l.taken(key, name, e, &taken)
 		if p := e.ProxyProtocol; p != nil {
 			l.ranges(key+".proxyProtocol.trustedIPs", p.TrustedIPs)
 			if !p.Insecure && len(p.TrustedIPs) == 0 {
@@ -111,24 +111,6 @@ func (l *Loaded) entryPoints() {
 		l.startTLS(key, e)
 		l.transports(key, e)
 		l.redirection(name, e)
-	}
-}
-
-// taken notes where an entry point listens, and that another one does already.
-func (l *Loaded) taken(key, name string, e *EntryPoint, taken map[string]string) {
-	if e.Address == "" || strings.HasSuffix(e.ListenAddress(), ":0") {
-		return
-	}
-	claim := func(key, protocol string) {
-		at := e.ListenAddress() + "/" + protocol
-		if other, ok := taken[at]; ok && !e.ReusePort {
-			l.problem(key, "is %s, which entry point %s listens on already", strings.TrimSuffix(at, "/tcp"), other)
-		}
-		taken[at] = name
-	}
-	claim(key+".address", e.Protocol())
-	if e.HTTP3 != nil && e.Protocol() == "tcp" {
-		claim(key+".http3", "udp")
 	}
 }
 
