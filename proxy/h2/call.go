@@ -46,7 +46,8 @@ type call struct {
 	window             int            // what the server takes
 	recv               int            // what it may send
 	target             int            // how much that is at most
-	total              int            // bytes that came
+	total              int            // bytes that came since
+	asked, since       int64          // when the request was sent, and when the window was last looked at
 	blocked            bool           // in the connection's list
 	tunnelled          bool           // the protocol has changed
 	waits              bool           // somebody waits for more of the body

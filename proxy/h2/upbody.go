@@ -38,22 +38,6 @@ func (k *call) receive(f *frame.Frame) *frame.Error {
 	return nil
 }
 
-// allow lets the server send again what has been taken, once that is worth a frame. Whoever takes all
-// as it comes is let have more at once. With the lock.
-func (k *call) allow() {
-	if k.ended || k.stopped || k.u.over != nil {
-		return
-	}
-	if k.body.size == 0 && k.total >= k.target && k.target < maxUpWindow {
-		k.target = min(2*k.target, maxUpWindow)
-		k.total = 0
-	}
-	if n := k.target - k.recv - k.body.size; n >= k.target/2 {
-		k.u.out = frame.AppendWindowUpdate(k.u.out, k.id, n)
-		k.recv += n
-	}
-}
-
 // Whole is exchange.Whole.
 func (k *call) Whole() ([]byte, bool) {
 	if !k.over || k.err != nil || k.trailers {

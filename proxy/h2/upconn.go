@@ -17,14 +17,6 @@ import (
 	"github.com/pergola-mesh/pergola/proxy/listen"
 )
 
-// Windows of what servers send, in bytes. That of the connection is opened again as soon as something
-// came, so that nobody who is slow to take an answer holds up the others; that of a stream as it is taken.
-const (
-	upConnWindow   = 1 << 20
-	upStreamWindow = frame.InitialWindow // at first
-	maxUpWindow    = 1 << 20             // for who takes everything as it comes
-)
-
 // upConn is a connection to a server. One goroutine reads it; whoever has something to send writes, one
 // at a time, what everybody had.
 type upConn struct {
@@ -67,6 +59,7 @@ type upConn struct {
 	window     int       // how much the server takes on the connection
 	first      int       // and at first on a stream
 	maxFrame   int       // and in a frame
+	trip       int64     // how long a round trip takes at most; 0: not known yet
 	owed       int       // what it may send again on the connection, and was not told
 	left       int       // what it may send on the connection
 	blocked    []*call   // wait for window, or for room in out

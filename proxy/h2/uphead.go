@@ -40,7 +40,8 @@ func (k *call) open(body []byte, whole bool) ([]byte, error) {
 		body = body[n:]
 	}
 	k.sent = ends
-	if u.pinged == 0 && u.served > 0 && clock.Now()-u.read.Load() > int64(silence) {
+	k.asked = clock.Now()
+	if u.pinged == 0 && u.served > 0 && k.asked-u.read.Load() > int64(silence) {
 		u.ping()
 	}
 	flush := u.startFlush()

@@ -97,6 +97,7 @@ func (u *upConn) answer(k *call, ends bool) *frame.Error {
 			return nil
 		}
 		k.head = true
+		k.headed()
 		k.whole = ends
 		if k.bodiless = k.bodiless || fields.Bodiless("", status); !k.bodiless {
 			k.left = k.block.Length()

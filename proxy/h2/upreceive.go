@@ -113,6 +113,9 @@ func (u *upConn) rst(f *frame.Frame) *frame.Error {
 // settings takes what the server asks for. RFC 9113 §6.5.2.
 func (u *upConn) settings(f *frame.Frame) *frame.Error {
 	if f.IsAck() {
+		if u.unacked != 0 {
+			u.returned(u.unacked)
+		}
 		u.unacked = 0
 		return nil
 	}
