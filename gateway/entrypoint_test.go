@@ -28,6 +28,7 @@ type point struct {
 	refused []string
 	open    atomic.Int64
 	hold    chan struct{} // /slow waits for it
+	slow    atomic.Int64  // how many requests for /slow there were
 }
 
 func start(t *testing.T, change func(e *static.EntryPoint)) *point {
@@ -47,6 +48,7 @@ func startWith(t *testing.T, change func(e *static.EntryPoint), options func(o *
 	}
 	handler := exchange.HandlerFunc(func(x *exchange.Exchange) error {
 		if string(x.Request.Path) == "/slow" {
+			p.slow.Add(1)
 			<-p.hold
 		}
 		x.Respond(200, "text/plain", []byte(x.Client.String()))
@@ -217,7 +219,7 @@ func TestStopDrains(t *testing.T) {
 		r, body, err := ask(busy, "", "/slow")
 		slow <- answer{r, body, err}
 	}()
-	waittest.Until(t, "both are there", func() bool { return p.open.Load() == 2 })
+	waittest.Until(t, "the request is there", func() bool { return p.slow.Load() == 1 })
 	stopped := make(chan struct{})
 	told := time.Now()
 	go func() {

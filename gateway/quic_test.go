@@ -138,7 +138,7 @@ func TestStopDrainsHTTP3(t *testing.T) {
 		defer r.Body.Close()
 		answer <- r.Status
 	}()
-	waittest.Until(t, "the request is there", func() bool { return p.open.Load() == 1 })
+	waittest.Until(t, "the request is there", func() bool { return p.slow.Load() == 1 })
 	stopped := make(chan struct{})
 	go func() {
 		p.Stop(context.Background())

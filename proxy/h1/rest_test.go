@@ -94,12 +94,12 @@ func TestAnIdleTunnelHoldsNoBuffers(t *testing.T) {
 	r := newRig(t, nil, changing)
 	r.change("/")
 	const tunnels = 200
-	held := func() uint64 {
+	held := func() int64 {
 		runtime.GC()
 		runtime.GC() // what pools keep goes with the second
 		var m runtime.MemStats
 		runtime.ReadMemStats(&m)
-		return m.HeapAlloc
+		return int64(m.HeapAlloc)
 	}
 	before := held()
 	for range tunnels {
