@@ -346,6 +346,7 @@ var big [64 << 10]byte
 func TestServerSparesTheBusy(t *testing.T) {
 	r := newRig(t, echo)
 	p := r.greet()
+	p.conn.SetDeadline(time.Now().Add(2 * time.Minute))
 	for i := range 3000 {
 		id := uint32(4*i + 1)
 		p.send(bytes.Join([][]byte{p.request(id, "GET", true), p.request(id+2, "GET", true),
