@@ -2,12 +2,13 @@ package static
 
 // API is the API and the dashboard.
 type API struct {
-	BasePath           string `description:"The path they are served below." json:"basePath"`
-	Insecure           bool   `description:"Serve them on the entry point traefik, without authentication." json:"insecure"`
-	Dashboard          bool   `description:"Serve the dashboard." json:"dashboard"`
-	Debug              bool   `description:"Serve /debug/vars and /debug/pprof too." json:"debug"`
-	DisableDashboardAd bool   `description:"Accepted: the dashboard has no advertisement." json:"disableDashboardAd"`
-	DashboardName      string `description:"A name shown on the dashboard." json:"dashboardName"`
+	BasePath           string   `description:"The path they are served below." json:"basePath"`
+	Insecure           bool     `description:"Serve them on the entry point traefik, without authentication." json:"insecure"`
+	Hosts              []string `description:"Names that requests over a loopback connection may be for, besides localhost: those of a proxy or tunnel on the same machine. * is any." json:"hosts,omitempty" ours:"true"`
+	Dashboard          bool     `description:"Serve the dashboard." json:"dashboard"`
+	Debug              bool     `description:"Serve /debug/vars and /debug/pprof too." json:"debug"`
+	DisableDashboardAd bool     `description:"Accepted: the dashboard has no advertisement." json:"disableDashboardAd"`
+	DashboardName      string   `description:"A name shown on the dashboard." json:"dashboardName"`
 }
 
 // SetDefaults serves the dashboard from the root.

@@ -22,7 +22,7 @@ func (a *api) guard(next http.Handler) http.Handler {
 			h.Set("Allow", "GET, HEAD")
 			writeError(w, http.StatusMethodNotAllowed, "the API only answers GET and HEAD")
 		case !a.knownHost(r):
-			writeError(w, http.StatusForbidden, "on loopback the API answers to localhost and loopback addresses only: add "+hostname(r.Host)+" to the names it may be called by")
+			writeError(w, http.StatusForbidden, "on loopback the API answers to localhost and loopback addresses only: add the name to api.hosts if this came by a proxy or tunnel of yours")
 		case foreign(r):
 			writeError(w, http.StatusForbidden, "the API does not answer pages of other sites")
 		default:

@@ -164,7 +164,7 @@ func (k *core) services(c *static.Configuration) map[string]exchange.Handler {
 			Connections:  k.openConnections,
 			Certificates: k.certificates,
 			Static:       c,
-			BasePath:     c.API.BasePath, Debug: c.API.Debug, Dashboard: c.API.Dashboard,
+			BasePath:     c.API.BasePath, Hosts: c.API.Hosts, Debug: c.API.Debug, Dashboard: c.API.Dashboard,
 			Version: api.Version{Version: version, Codename: "pergola", StartDate: time.Now(), Commit: commitText(),
 				BuildDate: date, DisableDashboardAd: c.API.DisableDashboardAd, DashboardName: c.API.DashboardName},
 		}))
