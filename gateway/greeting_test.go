@@ -324,7 +324,6 @@ type readerFunc func(p []byte) (int, error)
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
 func (r *relayed) Greeting() []byte            { return r.says }
-func (r *relayed) Active() int                 { return 0 }
 func (r *relayed) Drain(context.Context) error { return nil }
 func (r *relayed) Kill(context.Context) error  { return nil }
 

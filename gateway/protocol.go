@@ -19,8 +19,6 @@ type Protocol interface {
 
 // ender is a server that can be brought to its end.
 type ender interface {
-	// Active is the number of connections being served.
-	Active() int
 	// Drain lets connections finish what they are doing, and returns when none is left or ctx ends.
 	Drain(ctx context.Context) error
 	// Kill cuts what is left, and waits for it.

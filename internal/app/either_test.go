@@ -50,7 +50,7 @@ func askServer(h exchange.Handler, x *exchange.Exchange) (string, error) {
 	if err := h.Handle(x); err != nil {
 		return "", err
 	}
-	body, err := exchange.ReadAll(nil, x.Response.Body, 1<<20)
+	body, err := exchangetest.ReadAll(nil, x.Response.Body, 1<<20)
 	return string(body), err
 }
 

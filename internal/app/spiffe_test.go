@@ -257,7 +257,7 @@ http:
 				t.Error("a connection of the first identity is still used")
 			}
 			close(s.rest)
-			body, err := exchange.ReadAll(nil, slow.Response.Body, 1<<20)
+			body, err := exchangetest.ReadAll(nil, slow.Response.Body, 1<<20)
 			if err != nil || !strings.HasSuffix(string(body), first.Certificates[0].SerialNumber.String()+" to the end") {
 				t.Errorf("what was under way: %v %q", err, body)
 			}

@@ -23,7 +23,7 @@ type service struct {
 
 func (s *service) Handle(x *exchange.Exchange) error {
 	var body []byte
-	body, s.failed = exchange.ReadAll(nil, x.Request.Body, 1<<20)
+	body, s.failed = exchangetest.ReadAll(nil, x.Request.Body, 1<<20)
 	s.got = string(body)
 	p := &x.Response
 	p.Status, p.Length = 200, -1

@@ -8,9 +8,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/traefik/paerser/types"
+
 	"github.com/pergola-mesh/pergola/proxy/exchange"
 	"github.com/pergola-mesh/pergola/proxy/exchange/exchangetest"
-	"github.com/traefik/paerser/types"
 )
 
 func build(t testing.TB, config Config) exchange.Middleware {
@@ -162,7 +163,7 @@ func TestUnreadBodies(t *testing.T) {
 		if body.Pulled != 0 || !x.Request.Continue {
 			t.Errorf("%d pieces read, Continue %v", body.Pulled, x.Request.Continue)
 		}
-		got, err := exchange.ReadAll(nil, x.Request.Body, 1000)
+		got, err := exchangetest.ReadAll(nil, x.Request.Body, 1000)
 		if len(got) != 100 || err != nil {
 			t.Errorf("%d bytes, %v", len(got), err)
 		}
@@ -184,7 +185,7 @@ func TestHalfReadBodies(t *testing.T) {
 			x.Request.Body.Close()
 			return exchange.UpstreamReset
 		}
-		got, _ := exchange.ReadAll(nil, x.Request.Body, 1000)
+		got, _ := exchangetest.ReadAll(nil, x.Request.Body, 1000)
 		x.Respond(200, "", got)
 		return nil
 	})
@@ -202,7 +203,7 @@ func TestBodiesReadByAnotherGoroutine(t *testing.T) {
 		calls := 0
 		h := exchange.HandlerFunc(func(x *exchange.Exchange) error {
 			if calls++; calls == 2 {
-				got, err := exchange.ReadAll(nil, x.Request.Body, 100)
+				got, err := exchangetest.ReadAll(nil, x.Request.Body, 100)
 				x.Respond(200, "", got)
 				return err
 			}

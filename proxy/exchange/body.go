@@ -77,27 +77,6 @@ func (b *Bytes) Close() error {
 	return nil
 }
 
-// ReadAll appends the rest of b to dst, up to limit bytes in all; more is BodyTooLarge, with what
-// was read so far. The body is not closed.
-func ReadAll(dst []byte, b Body, limit int64) ([]byte, error) {
-	if b == nil {
-		return dst, nil
-	}
-	for {
-		p, err := b.Next()
-		if err == io.EOF {
-			return dst, nil
-		}
-		if err != nil {
-			return dst, err
-		}
-		dst = append(dst, p...)
-		if int64(len(dst)) > limit {
-			return dst, BodyTooLarge
-		}
-	}
-}
-
 // NewReader lets code that wants an io.ReadCloser read a body.
 func NewReader(b Body) io.ReadCloser { return &reader{body: b} }
 

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/pergola-mesh/pergola/proxy/exchange"
+	"github.com/pergola-mesh/pergola/proxy/exchange/exchangetest"
 )
 
 // An answer says that the connection ends if it does, RFC 9112 §9.6, and a connection whose request has been read
@@ -31,12 +32,12 @@ func TestAnswersSayWhetherTheConnectionEnds(t *testing.T) {
 		case "/refused":
 			return exchange.Forbidden
 		case "/limited":
-			if _, err := exchange.ReadAll(nil, x.Request.Body, 10); err != nil {
+			if _, err := exchangetest.ReadAll(nil, x.Request.Body, 10); err != nil {
 				return exchange.BodyTooLarge.With(err)
 			}
 			x.Respond(200, "", nil)
 		case "/page": // an answer of a handler's own to whatever was wrong
-			exchange.ReadAll(nil, x.Request.Body, 10)
+			exchangetest.ReadAll(nil, x.Request.Body, 10)
 			x.Respond(403, "", []byte("a page"))
 		case "/closed":
 			x.Request.Body.Close()

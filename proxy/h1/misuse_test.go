@@ -9,6 +9,7 @@ import (
 
 	"github.com/pergola-mesh/pergola/internal/waittest"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
+	"github.com/pergola-mesh/pergola/proxy/exchange/exchangetest"
 )
 
 // Handlers that panic or break their contract: whatever they do, a client is never given bytes that it
@@ -233,7 +234,7 @@ func TestRefusalReachesAClientThatSends(t *testing.T) {
 	r := newRig(t, nil, echoUpstream)
 	r.server.Handler = exchange.HandlerFunc(func(x *exchange.Exchange) error {
 		if string(x.Request.Path) == "/read" {
-			if _, err := exchange.ReadAll(nil, x.Request.Body, 1<<20); err != nil {
+			if _, err := exchangetest.ReadAll(nil, x.Request.Body, 1<<20); err != nil {
 				return err
 			}
 		}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/pergola-mesh/pergola/internal/waittest"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
+	"github.com/pergola-mesh/pergola/proxy/exchange/exchangetest"
 )
 
 // TestUpstreamBytes: what a server's body had is counted, however it was framed and whatever was made of it.
@@ -40,7 +41,7 @@ func TestUpstreamBytes(t *testing.T) {
 							return err
 						}
 						exchange.WholeOf(x.Response.Body) // asking counts nothing twice
-						if _, err := exchange.ReadAll(nil, x.Response.Body, 1<<20); err != nil {
+						if _, err := exchangetest.ReadAll(nil, x.Response.Body, 1<<20); err != nil {
 							return err
 						}
 						x.Response.Body.Close()

@@ -12,6 +12,7 @@ import (
 	"github.com/pergola-mesh/pergola/internal/sweep"
 	"github.com/pergola-mesh/pergola/internal/waittest"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
+	"github.com/pergola-mesh/pergola/proxy/exchange/exchangetest"
 	"github.com/pergola-mesh/pergola/proxy/h2/frame"
 )
 
@@ -181,7 +182,7 @@ func TestServerCutsBrokenResponses(t *testing.T) {
 
 func TestServerReadsBodies(t *testing.T) {
 	r := newRig(t, func(x *exchange.Exchange) error {
-		body, err := exchange.ReadAll(nil, x.Request.Body, 1<<20)
+		body, err := exchangetest.ReadAll(nil, x.Request.Body, 1<<20)
 		if err != nil {
 			return err
 		}

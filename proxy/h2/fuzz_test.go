@@ -13,6 +13,7 @@ import (
 	"golang.org/x/net/http2/hpack"
 
 	"github.com/pergola-mesh/pergola/proxy/exchange"
+	"github.com/pergola-mesh/pergola/proxy/exchange/exchangetest"
 	"github.com/pergola-mesh/pergola/proxy/fields"
 	"github.com/pergola-mesh/pergola/proxy/h2/frame"
 	"github.com/pergola-mesh/pergola/proxy/listen"
@@ -37,7 +38,7 @@ func FuzzServer(f *testing.F) {
 	s.Handler = exchange.HandlerFunc(func(x *exchange.Exchange) error {
 		begun.Add(1)
 		want := x.Request.Length
-		body, err := exchange.ReadAll(nil, x.Request.Body, 1<<20)
+		body, err := exchangetest.ReadAll(nil, x.Request.Body, 1<<20)
 		if err != nil {
 			return err
 		}

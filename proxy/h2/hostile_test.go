@@ -310,7 +310,7 @@ func readSlowly(x *exchange.Exchange) ([]byte, error) {
 		}
 	}
 	wake(k.came)
-	return exchange.ReadAll(nil, x.Response.Body, 1<<30)
+	return exchangetest.ReadAll(nil, x.Response.Body, 1<<30)
 }
 
 // TestRetries: what the server has not looked at is asked again elsewhere; what it may have is not.
@@ -390,7 +390,7 @@ func TestGoAwayLetsOthersEnd(t *testing.T) {
 		t.Fatal(got, err)
 	}
 	close(goOn)
-	if got, err := exchange.ReadAll(nil, x.Response.Body, 100); err != nil || string(got) != "old" {
+	if got, err := exchangetest.ReadAll(nil, x.Response.Body, 100); err != nil || string(got) != "old" {
 		t.Fatal(string(got), err)
 	}
 	x.Response.Close()

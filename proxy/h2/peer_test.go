@@ -129,7 +129,7 @@ func (p *peer) tell(f *frame.Frame) string {
 	case frame.RSTStream:
 		return fmt.Sprintf("RST_STREAM %d %v", f.Stream, f.Code())
 	case frame.GoAway:
-		return fmt.Sprintf("GOAWAY %d %v %s", f.LastStream(), f.Code(), f.Debug())
+		return fmt.Sprintf("GOAWAY %d %v %s", f.LastStream(), f.Code(), f.Payload[8:])
 	case frame.WindowUpdate:
 		return fmt.Sprintf("WINDOW_UPDATE %d %d", f.Stream, f.Increment())
 	case frame.Settings:

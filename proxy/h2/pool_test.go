@@ -92,7 +92,7 @@ func ask(p *Pool, x *exchange.Exchange) (string, error) {
 	if err := p.Handle(x); err != nil {
 		return "", err
 	}
-	body, err := exchange.ReadAll(nil, x.Response.Body, 1<<30)
+	body, err := exchangetest.ReadAll(nil, x.Response.Body, 1<<30)
 	return string(body), err
 }
 
@@ -138,7 +138,7 @@ func TestPoolAsks(t *testing.T) {
 	if x.Response.Status != 200 || x.Response.Proto != exchange.HTTP2 || string(x.Response.Header.Get(exchange.ContentType)) != "text/plain" {
 		t.Fatal(x.Response.Status)
 	}
-	if _, err := exchange.ReadAll(nil, x.Response.Body, 1<<20); err != nil {
+	if _, err := exchangetest.ReadAll(nil, x.Response.Body, 1<<20); err != nil {
 		t.Fatal(err)
 	}
 	if got := x.Response.Trailer.Get(exchange.NewName("X-Sum")); string(got) != "4" {
@@ -244,7 +244,7 @@ func TestPoolBothWays(t *testing.T) {
 		}
 	}
 	close(pipe.in)
-	if rest, err := exchange.ReadAll(nil, x.Response.Body, 1000); err != nil || len(rest) > 0 {
+	if rest, err := exchangetest.ReadAll(nil, x.Response.Body, 1000); err != nil || len(rest) > 0 {
 		t.Fatal(string(rest), err)
 	}
 	x.Response.Close()
@@ -310,7 +310,7 @@ func TestPoolPushesBack(t *testing.T) {
 	if n := sent.Load() - 8000<<10; n > upStreamWindow+64<<10 {
 		t.Errorf("%d bytes were sent to nobody", n)
 	}
-	body, err := exchange.ReadAll(nil, x.Response.Body, 1<<30)
+	body, err := exchangetest.ReadAll(nil, x.Response.Body, 1<<30)
 	if err != nil || len(body) != 8000<<10 {
 		t.Fatal(len(body), err)
 	}

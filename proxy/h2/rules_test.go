@@ -10,6 +10,7 @@ import (
 
 	"github.com/pergola-mesh/pergola/internal/waittest"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
+	"github.com/pergola-mesh/pergola/proxy/exchange/exchangetest"
 	"github.com/pergola-mesh/pergola/proxy/h2/frame"
 )
 
@@ -161,7 +162,7 @@ func TestServerRules(t *testing.T) {
 			r := newRig(t, func(x *exchange.Exchange) error {
 				err := io.ErrUnexpectedEOF
 				if !x.Request.Header.Has(unread) {
-					_, err = exchange.ReadAll(nil, x.Request.Body, 1<<20)
+					_, err = exchangetest.ReadAll(nil, x.Request.Body, 1<<20)
 				}
 				if err == nil {
 					mu.Lock()

@@ -24,6 +24,7 @@ import (
 
 	"github.com/pergola-mesh/pergola/internal/waittest"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
+	"github.com/pergola-mesh/pergola/proxy/exchange/exchangetest"
 	"github.com/pergola-mesh/pergola/proxy/fields"
 	"github.com/pergola-mesh/pergola/proxy/listen"
 	"github.com/pergola-mesh/pergola/proxy/listen/listentest"
@@ -169,7 +170,7 @@ func (r *rig) client() *http.Client {
 
 // echo answers with what it is asked with.
 func echo(x *exchange.Exchange) error {
-	body, err := exchange.ReadAll(nil, x.Request.Body, 64<<20)
+	body, err := exchangetest.ReadAll(nil, x.Request.Body, 64<<20)
 	if err != nil {
 		return err
 	}

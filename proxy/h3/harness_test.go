@@ -19,6 +19,7 @@ import (
 
 	"github.com/pergola-mesh/pergola/internal/certtest"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
+	"github.com/pergola-mesh/pergola/proxy/exchange/exchangetest"
 	"github.com/pergola-mesh/pergola/proxy/fields"
 	"github.com/pergola-mesh/pergola/proxy/listen"
 )
@@ -166,7 +167,7 @@ func (s *site) get(c *http.Client, path string) (status int, body string) {
 
 // echo answers with the request's body, method and path.
 var echo = exchange.HandlerFunc(func(x *exchange.Exchange) error {
-	body, err := exchange.ReadAll(nil, x.Request.Body, 1<<20)
+	body, err := exchangetest.ReadAll(nil, x.Request.Body, 1<<20)
 	if err != nil {
 		return err
 	}

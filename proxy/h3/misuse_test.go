@@ -10,6 +10,7 @@ import (
 	"github.com/pergola-mesh/pergola/internal/sweep"
 	"github.com/pergola-mesh/pergola/internal/waittest"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
+	"github.com/pergola-mesh/pergola/proxy/exchange/exchangetest"
 	"github.com/pergola-mesh/pergola/proxy/h3/frame"
 )
 
@@ -83,7 +84,7 @@ func TestBreachesOfTheProtocol(t *testing.T) {
 // TestMalformedRequests: each is reset, and none reaches a handler as a whole. RFC 9114 §4.1.2.
 func TestMalformedRequests(t *testing.T) {
 	handled := func(x *exchange.Exchange) error {
-		if _, err := exchange.ReadAll(nil, x.Request.Body, 1<<20); err == nil {
+		if _, err := exchangetest.ReadAll(nil, x.Request.Body, 1<<20); err == nil {
 			t.Errorf("%s %s was taken for whole", x.Request.Method, x.Request.Target)
 		} else {
 			return err

@@ -12,6 +12,7 @@ import (
 	"github.com/quic-go/quic-go/http3"
 
 	"github.com/pergola-mesh/pergola/proxy/exchange"
+	"github.com/pergola-mesh/pergola/proxy/exchange/exchangetest"
 )
 
 func TestRequestsAndResponses(t *testing.T) {
@@ -193,7 +194,7 @@ func TestARequestMayStreamBothWays(t *testing.T) {
 func TestTrailersOfRequests(t *testing.T) {
 	checksum := exchange.NewName("Checksum")
 	s := start(t, exchange.HandlerFunc(func(x *exchange.Exchange) error {
-		if _, err := exchange.ReadAll(nil, x.Request.Body, 1<<20); err != nil {
+		if _, err := exchangetest.ReadAll(nil, x.Request.Body, 1<<20); err != nil {
 			return err
 		}
 		x.Respond(200, "", bytes.Join([][]byte{x.Request.Trailer.Get(checksum), x.Request.Trailer.Get(exchange.Authorization)}, []byte("|")))

@@ -47,9 +47,6 @@ func (c *Choice) Serve(conn *listen.Conn, info *exchange.Conn, done func()) {
 	done()
 }
 
-// Active is the number of streams of the server.
-func (c *Choice) Active() int { return c.server.Active() }
-
 // Drain is Server.Drain.
 func (c *Choice) Drain(ctx context.Context) error { return c.server.Drain(ctx) }
 

@@ -103,7 +103,7 @@ func TestCertificatesFollowTheirFiles(t *testing.T) {
 	f.pair(t, "b", b)
 	f.refresh()
 	check("the missing one is there", one, b.Leaf.SerialNumber.String())
-	if f.report.Built.Total() != 0 {
+	if f.report.Built.total() != 0 {
 		t.Errorf("it built %+v for a certificate", f.report.Built)
 	}
 

@@ -23,9 +23,6 @@ type Report struct {
 // Counts counts objects by kind: those that have a name and serve requests or streams.
 type Counts struct{ Routers, Services, Middlewares, ServersTransports int }
 
-// Total is the number of all objects.
-func (c Counts) Total() int { return c.Routers + c.Services + c.Middlewares + c.ServersTransports }
-
 func (c *Counts) add(k kind) {
 	counts := [kindCount]*int{
 		aRouter: &c.Routers, aService: &c.Services, aMiddleware: &c.Middlewares, aTransport: &c.ServersTransports,

@@ -69,7 +69,7 @@ func TestUpdateWithoutConfig(t *testing.T) {
 	if after := ask(f.live.Handler("web"), "GET", "/one"); after != before || !strings.Contains(after, "http://host/one") {
 		t.Errorf("answered %s, before %s", after, before)
 	}
-	if len(f.report.Problems) != 1 || f.report.Built.Total() != 0 {
+	if len(f.report.Problems) != 1 || f.report.Built.total() != 0 {
 		t.Errorf("report %+v", f.report)
 	}
 }

@@ -165,8 +165,5 @@ func (f *failover) Healthy() bool { return f.main.healthy() || f.fallback.health
 // Status is nil: there are no servers of its own.
 func (f *failover) Status() map[string]string { return nil }
 
-// Servers is nil, like Status.
-func (f *failover) Servers() []ServerStatus { return nil }
-
 // Close does nothing: whoever had the services made closes them.
 func (f *failover) Close() {}

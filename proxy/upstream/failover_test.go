@@ -126,7 +126,7 @@ func TestFailoverKeepsTrailers(t *testing.T) {
 		if _, whole := exchange.WholeOf(x.Request.Body); whole {
 			t.Error("a body with trailers says it is whole")
 		}
-		exchange.ReadAll(nil, x.Request.Body, 100)
+		exchangetest.ReadAll(nil, x.Request.Body, 100)
 		got = string(x.Request.Trailer.Get(exchange.NewName("X-Sum")))
 		x.Respond(200, "", []byte("http://fallback"))
 		return nil

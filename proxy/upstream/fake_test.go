@@ -65,7 +65,7 @@ func (s *fakeServer) Handle(x *exchange.Exchange) error {
 // respond reads the request and answers with a status.
 func (s *fakeServer) respond(x *exchange.Exchange, status int) error {
 	x.Record.Sent = true
-	body, err := exchange.ReadAll(nil, x.Request.Body, 1<<20)
+	body, err := exchangetest.ReadAll(nil, x.Request.Body, 1<<20)
 	if err != nil {
 		return exchange.ClientAbort.With(err)
 	}
@@ -107,7 +107,7 @@ func refuse(x *exchange.Exchange) error { return exchange.DialFailed }
 
 func reset(x *exchange.Exchange) error {
 	x.Record.Sent = true
-	exchange.ReadAll(nil, x.Request.Body, 1<<20)
+	exchangetest.ReadAll(nil, x.Request.Body, 1<<20)
 	if x.Request.Body != nil {
 		x.Request.Body.Close()
 	}
@@ -117,7 +117,7 @@ func reset(x *exchange.Exchange) error {
 func status(code int) exchange.HandlerFunc {
 	return func(x *exchange.Exchange) error {
 		x.Record.Sent = true
-		exchange.ReadAll(nil, x.Request.Body, 1<<20)
+		exchangetest.ReadAll(nil, x.Request.Body, 1<<20)
 		x.Respond(code, "", nil)
 		return nil
 	}
@@ -145,6 +145,9 @@ func (b *bench) balancer(name string, c LoadBalancer) Service {
 	b.Cleanup(s.Close)
 	return s
 }
+
+// states are those of a load balancer's servers.
+func states(s Service) []ServerStatus { return s.(*loadBalancer).servers() }
 
 // servers makes servers called http://a and so on, of weight 1.
 func servers(names ...string) []Server {

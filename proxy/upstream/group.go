@@ -149,8 +149,5 @@ func (g *group) Healthy() bool { return g.current().any }
 // Status is nil: there are no servers of its own.
 func (g *group) Status() map[string]string { return nil }
 
-// Servers is nil, like Status.
-func (g *group) Servers() []ServerStatus { return nil }
-
 // Close does nothing: whoever had the services made closes them.
 func (g *group) Close() {}

@@ -161,14 +161,14 @@ func (l *loadBalancer) Healthy() bool { return l.healthy.Load() }
 // Status is UP or DOWN for each server's URL.
 func (l *loadBalancer) Status() map[string]string {
 	m := make(map[string]string, len(l.members))
-	for _, s := range l.Servers() {
+	for _, s := range l.servers() {
 		m[s.URL] = s.Status
 	}
 	return m
 }
 
-// Servers is the state of each server.
-func (l *loadBalancer) Servers() []ServerStatus {
+// servers is Status in full, in the order of the configuration.
+func (l *loadBalancer) servers() []ServerStatus {
 	list := make([]ServerStatus, len(l.members))
 	for i, m := range l.members {
 		s := m.status()

@@ -42,12 +42,12 @@ func TestRecordOfAnExchange(t *testing.T) {
 			r.UpstreamStatus != 404 || r.UpstreamDuration != int64(time.Second) {
 			t.Errorf("%+v", r)
 		}
-		if n := s.Servers()[0].InFlight; n != 1 {
+		if n := states(s)[0].InFlight; n != 1 {
 			t.Errorf("%d in flight before the response is over", n)
 		}
 		x.Response.Close()
 		x.Response.Close()
-		if n := s.Servers()[0].InFlight; n != 0 {
+		if n := states(s)[0].InFlight; n != 0 {
 			t.Errorf("%d in flight after the response is over", n)
 		}
 	})
@@ -62,7 +62,7 @@ func TestPanicLeavesNothingInFlight(t *testing.T) {
 		defer func() { recover() }()
 		s.Handle(exchangetest.Request("GET", "/"))
 	}()
-	if n := s.Servers()[0].InFlight; n != 0 {
+	if n := states(s)[0].InFlight; n != 0 {
 		t.Errorf("%d in flight", n)
 	}
 }
@@ -225,7 +225,7 @@ func TestStress(t *testing.T) {
 	clients.Wait()
 	reloads.Wait()
 	last, _ := current.Load("")
-	for _, s := range last.(Service).Servers() {
+	for _, s := range states(last.(Service)) {
 		if s.InFlight != 0 {
 			t.Errorf("%+v", s)
 		}

@@ -183,8 +183,5 @@ func (m *mirroring) Healthy() bool { return m.main.healthy() }
 // Status is nil: there are no servers of its own.
 func (m *mirroring) Status() map[string]string { return nil }
 
-// Servers is nil, like Status.
-func (m *mirroring) Servers() []ServerStatus { return nil }
-
 // Close ends mirroring. Copies on their way end by themselves.
 func (m *mirroring) Close() { m.closed.Store(true) }

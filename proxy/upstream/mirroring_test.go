@@ -20,7 +20,7 @@ type recorder struct {
 }
 
 func (r *recorder) Handle(x *exchange.Exchange) error {
-	body, err := exchange.ReadAll(nil, x.Request.Body, 1<<20)
+	body, err := exchangetest.ReadAll(nil, x.Request.Body, 1<<20)
 	if r.wait != nil {
 		<-r.wait
 	}

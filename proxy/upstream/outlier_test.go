@@ -21,7 +21,7 @@ func TestEjection(t *testing.T) {
 		if got := gets(s, 20); !maps.Equal(got, map[string]int{"200 b": 20}) || a.count() != 3 {
 			t.Errorf("got %v, a was tried %d times", got, a.count())
 		}
-		if st := s.Servers()[0]; st.Status != StatusDown || !st.Ejected || s.Status()["http://b"] != StatusUp || !s.Healthy() {
+		if st := states(s)[0]; st.Status != StatusDown || !st.Ejected || s.Status()["http://b"] != StatusUp || !s.Healthy() {
 			t.Errorf("%+v", st)
 		}
 		for n, wait := range []time.Duration{1, 2, 4, 8, 16, 30, 30} {
@@ -59,7 +59,7 @@ func TestSuccessBetweenFailures(t *testing.T) {
 	for range 5 {
 		a.set(reset)
 		gets(s, 2)
-		if st := s.Servers()[0]; st.Ejected {
+		if st := states(s)[0]; st.Ejected {
 			t.Errorf("%+v: there were never three failures in a row", st)
 		}
 		a.set(nil)
@@ -80,7 +80,7 @@ func TestClientsFaults(t *testing.T) {
 	} {
 		b.pools.server("http://a").set(fail)
 		gets(s, 10)
-		if st := s.Servers()[0]; st.Ejected {
+		if st := states(s)[0]; st.Ejected {
 			t.Errorf("%+v", st)
 		}
 	}
@@ -111,7 +111,7 @@ func TestEjectionsAreIgnoredWhenTooMany(t *testing.T) {
 		if got := gets(s, 4); got["200 d"] == 0 {
 			t.Errorf("got %v: with all ejected, all are to be tried", got)
 		}
-		if st := s.Servers()[3]; st.Ejected {
+		if st := states(s)[3]; st.Ejected {
 			t.Errorf("%+v: it answered, so it is not ejected any more", st)
 		}
 	})
@@ -132,7 +132,7 @@ func TestLateSuccessDoesNotReadmit(t *testing.T) {
 		a.set(refuse)
 		gets(s, 10)
 		time.Sleep(600 * time.Millisecond)
-		if st := s.Servers()[0]; !st.Ejected {
+		if st := states(s)[0]; !st.Ejected {
 			t.Errorf("%+v", st)
 		}
 	})

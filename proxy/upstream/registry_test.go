@@ -33,7 +33,7 @@ func TestReload(t *testing.T) {
 	}
 	before.Close()
 	before.Close()
-	if s := after.Servers()[0]; a.opened != 1 || s.InFlight != 1 || s.Latency == 0 || s.Weight != 7 {
+	if s := states(after)[0]; a.opened != 1 || s.InFlight != 1 || s.Latency == 0 || s.Weight != 7 {
 		t.Errorf("server a after the reload: %d pools, %+v", a.opened, s)
 	}
 	if n := b.pools.server("http://b").isClosed(); n != 0 {
@@ -69,8 +69,8 @@ func TestReloadWithAnotherTransport(t *testing.T) {
 	after := b.balancer("web@file", c)
 	before.Close()
 	a := b.pools.server("http://a")
-	if a.opened != 2 || a.isClosed() != 1 || after.Servers()[0].Latency == 0 {
-		t.Errorf("%d pools opened, %d closed, %+v", a.opened, a.isClosed(), after.Servers())
+	if a.opened != 2 || a.isClosed() != 1 || states(after)[0].Latency == 0 {
+		t.Errorf("%d pools opened, %d closed, %+v", a.opened, a.isClosed(), states(after))
 	}
 	if k := b.pools.keys[2]; !k.PassHost || !k.PreservePath || k.Transport != c.Transport {
 		t.Errorf("pool of %+v", k)
@@ -84,7 +84,7 @@ func TestServicesAreApart(t *testing.T) {
 	two := b.balancer("two@file", LoadBalancer{Servers: servers("a")})
 	x := exchangetest.Request("GET", "/")
 	one.Handle(x)
-	if n := two.Servers()[0].InFlight; n != 0 {
+	if n := states(two)[0].InFlight; n != 0 {
 		t.Errorf("%d in flight on the other service", n)
 	}
 	x.Response.Close()

@@ -13,8 +13,6 @@ type Service interface {
 	Health
 	// Status is the state of each server by its URL; nil for a service made of services.
 	Status() map[string]string
-	// Servers is Status in full, in the order of the configuration.
-	Servers() []ServerStatus
 	// Close gives the service's servers up. It may be called more than once.
 	Close()
 }

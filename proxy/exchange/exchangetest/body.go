@@ -61,3 +61,24 @@ func (b *Body) Close() error {
 }
 
 var _ exchange.Body = (*Body)(nil)
+
+// ReadAll appends the rest of b to dst, up to limit bytes in all; more is BodyTooLarge, with what
+// was read so far. The body is not closed.
+func ReadAll(dst []byte, b exchange.Body, limit int64) ([]byte, error) {
+	if b == nil {
+		return dst, nil
+	}
+	for {
+		p, err := b.Next()
+		if err == io.EOF {
+			return dst, nil
+		}
+		if err != nil {
+			return dst, err
+		}
+		dst = append(dst, p...)
+		if int64(len(dst)) > limit {
+			return dst, exchange.BodyTooLarge
+		}
+	}
+}

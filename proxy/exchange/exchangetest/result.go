@@ -106,7 +106,7 @@ func (b *Backend) Handle(x *exchange.Exchange) error {
 		b.URI += "?" + string(r.Query)
 	}
 	b.Header.CopyFrom(&r.Header)
-	received, err := exchange.ReadAll(nil, r.Body, 64<<20)
+	received, err := ReadAll(nil, r.Body, 64<<20)
 	b.Received, b.ReceivedErr = string(received), err
 	if b.Err != nil {
 		return b.Err

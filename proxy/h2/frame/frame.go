@@ -81,9 +81,6 @@ func (f *Frame) Code() Code {
 // LastStream is the last stream that the sender of a GoAway frame has looked at. RFC 9113 §6.8.
 func (f *Frame) LastStream() uint32 { return binary.BigEndian.Uint32(f.Payload) & maxStream }
 
-// Debug is the text in a GoAway frame. It is the peer's: quote it before it is logged.
-func (f *Frame) Debug() []byte { return f.Payload[8:] }
-
 // Increment is that of a WindowUpdate frame, 1 to MaxWindow. RFC 9113 §6.9.
 func (f *Frame) Increment() int { return int(binary.BigEndian.Uint32(f.Payload) & MaxWindow) }
 

@@ -139,7 +139,7 @@ func TestEndHeadersDividesLongBlocks(t *testing.T) {
 
 func TestFrameValues(t *testing.T) {
 	f, _ := readAll(t, AppendGoAway(nil, 5, EnhanceYourCalm, "calm"), 0)
-	if f.LastStream() != 5 || f.Code() != EnhanceYourCalm || string(f.Debug()) != "calm" {
+	if f.LastStream() != 5 || f.Code() != EnhanceYourCalm || string(f.Payload[8:]) != "calm" {
 		t.Fatal(f)
 	}
 	f, _ = readAll(t, AppendRSTStream(nil, 5, Cancel), 0)
