@@ -62,7 +62,8 @@ func (b *bench) measureDeployed() error {
 	return b.compare("deployed", []load{small}, b.closeRounds(), func(s *settings) { s.Deployed = true })
 }
 
-// closeRounds is how many rounds there are where products are within a few per cent of each other.
+// closeRounds is how many rounds there are where products are within a few per cent of each other, or where a
+// single round says little.
 func (b *bench) closeRounds() int { return 2 * b.rounds }
 
 // compare runs every load against every product, round after round, the products in turn. The rounds are

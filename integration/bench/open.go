@@ -50,7 +50,7 @@ func (b *bench) measureOpen() error {
 			return err
 		}
 	}
-	for range b.rounds {
+	for range b.closeRounds() {
 		direct, err := openLoop(b.backendPort, b.duration)
 		if err != nil {
 			return err

@@ -10,7 +10,7 @@ import (
 // tables lays the report out in Markdown.
 func (r *report) tables() string {
 	var out strings.Builder
-	fmt.Fprintf(&out, "%s. %s. Medians of %d rounds of %s; of plain HTTP/1.1 and TCP, of twice as many.\n", r.Date, r.Machine, r.Rounds, r.Duration)
+	fmt.Fprintf(&out, "%s. %s. Medians of %d rounds of %s; of plain HTTP/1.1, TCP and latency, of twice as many.\n", r.Date, r.Machine, r.Rounds, r.Duration)
 	var versions []string
 	for _, p := range products {
 		if version := r.Versions[p.name]; version != "" {
