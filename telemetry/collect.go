@@ -79,9 +79,7 @@ func (o *output) gauge(f *family, labels []*dto.LabelPair, v float64) {
 func (o *output) process() {
 	fs, c := &o.metrics.families, &o.metrics.counts
 	o.counter(&fs.reloads, nil, float64(c.reloads.Load()))
-	o.counter(&fs.reloadFailures, nil, float64(c.reloadFailures.Load()))
-	o.gauge(&fs.lastSuccess, nil, float64(c.lastSuccess.Load()))
-	o.gauge(&fs.lastFailure, nil, float64(c.lastFailure.Load()))
+	o.gauge(&fs.lastReload, nil, float64(c.lastReload.Load()))
 	o.gauge(&fs.problems, nil, float64(c.problems.Load()))
 	o.gauge(&fs.kept, nil, float64(c.kept.Load()))
 	if dropped := c.accessLogDropped.Load(); dropped != nil {

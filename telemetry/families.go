@@ -22,7 +22,7 @@ type family struct {
 
 // families are all of the gateway's metrics.
 type families struct {
-	reloads, reloadFailures, lastSuccess, lastFailure, problems, kept     family
+	reloads, lastReload, problems, kept                                   family
 	connections, rejected, errors, accessLogDropped, expiry               family
 	retries, serverUp, serverInFlight                                     family
 	orders, resolverServed, resolverMissing, resolverFailing              family
@@ -54,10 +54,8 @@ func newFamilies(traefik bool, headers []headerLabel) families {
 		return f
 	}
 	fs := families{
-		reloads:          both("config_reloads_total", "Configurations that were tried."),
-		reloadFailures:   ours("config_reload_failures_total", "Configurations that were refused."),
-		lastSuccess:      both("config_last_reload_success", "When a configuration last took effect, in Unix seconds."),
-		lastFailure:      ours("config_last_reload_failure", "When a configuration was last refused, in Unix seconds; 0 is never."),
+		reloads:          both("config_reloads_total", "Configurations that took effect."),
+		lastReload:       both("config_last_reload_success", "When a configuration last took effect, in Unix seconds."),
 		problems:         ours("config_problems", "Problems in the running configuration."),
 		kept:             ours("config_kept_objects", "Objects in error whose last good version is in force."),
 		connections:      both("open_connections", "Open connections, by entry point and protocol.", "entrypoint", "protocol"),

@@ -13,26 +13,19 @@ import (
 
 // counts are those that have no labels.
 type counts struct {
-	reloads, reloadFailures  atomic.Uint64
-	lastSuccess, lastFailure atomic.Int64 // Unix seconds; 0 is never
-	problems, kept           atomic.Int64
-	accessLogDropped         atomic.Pointer[func() uint64]
+	reloads          atomic.Uint64
+	lastReload       atomic.Int64 // Unix seconds; 0 is never
+	problems, kept   atomic.Int64
+	accessLogDropped atomic.Pointer[func() uint64]
 }
 
 // Reloaded counts a configuration that took effect, with the number of problems that are left in it, and of
 // objects in error whose last good version is in force.
 func (m *Metrics) Reloaded(problems, kept int) {
 	m.counts.reloads.Add(1)
-	m.counts.lastSuccess.Store(time.Now().Unix())
+	m.counts.lastReload.Store(time.Now().Unix())
 	m.counts.problems.Store(int64(problems))
 	m.counts.kept.Store(int64(kept))
-}
-
-// ReloadFailed counts a configuration that was refused: the one before it stays.
-func (m *Metrics) ReloadFailed() {
-	m.counts.reloads.Add(1)
-	m.counts.reloadFailures.Add(1)
-	m.counts.lastFailure.Store(time.Now().Unix())
 }
 
 // Connections is the number of open connections of an entry point and protocol ("TCP", "UDP"). The
