@@ -89,8 +89,8 @@ func newUpConn(p *Pool, c net.Conn) *upConn {
 		frame.Setting{ID: frame.MaxHeaderListSize, Value: uint32(fields.ResponseLimits.HeaderBytes)})
 	u.out = frame.AppendWindowUpdate(u.out, 0, upConnWindow-frame.InitialWindow)
 	u.unacked = clock.Now()
+	u.flushing = true // before the sweeper sees it, which would begin to flush too
 	u.ticket = poolSweeper.Add(u)
-	u.flushing = true
 	go u.flush(false)
 	go u.serve()
 	return u
