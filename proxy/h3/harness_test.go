@@ -179,5 +179,11 @@ var echo = exchange.HandlerFunc(func(x *exchange.Exchange) error {
 // isStreamError reports an error by which the peer reset a stream with a code.
 func isStreamError(err error, code quic.StreamErrorCode) bool {
 	var e *quic.StreamError
-	return errors.As(err, &e) && e.Remote && e.ErrorCode == code
+	return isRemote(err) && errors.As(err, &e) && e.ErrorCode == code
+}
+
+// isRemote reports an error by which the peer reset a stream.
+func isRemote(err error) bool {
+	var e *quic.StreamError
+	return errors.As(err, &e) && e.Remote
 }

@@ -56,8 +56,8 @@ func (r *raw) send(parts ...[]byte) *quic.Stream {
 	}
 	q.SetDeadline(time.Now().Add(patience))
 	for _, p := range parts {
-		if _, err := q.Write(p); isStreamError(err, codeNoError) {
-			break // the answer is there before all was sent
+		if _, err := q.Write(p); isRemote(err) {
+			break // the answer, or the refusal, is there before all was sent
 		} else if err != nil {
 			r.t.Fatal(err)
 		}
