@@ -24,7 +24,7 @@ type Datagrams struct {
 	// EntryPoint and Observer are told of every session; both may be nil.
 	EntryPoint exchange.StreamScope
 	Observer   exchange.StreamObserver
-	// Refused counts datagrams that were dropped: max_sessions, max_sessions_per_client, no_router. Sessions
+	// Refused counts datagrams that were dropped: max_sessions, max_sessions_per_client, no_router, waiting. Sessions
 	// counts sessions, +1 and -1. Both may be nil.
 	Refused  func(rule string)
 	Sessions func(delta int)
@@ -38,6 +38,7 @@ type Datagrams struct {
 	sweeper  sweep.Sweeper
 	draining atomic.Bool
 	killed   atomic.Bool
+	waiting  atomic.Int64 // bytes that wait for servers
 
 	mu       sync.Mutex
 	sessions map[netip.AddrPort]*session
@@ -74,12 +75,17 @@ func (d *Datagrams) Serve(socket *net.UDPConn) {
 		client = netip.AddrPortFrom(client.Addr().Unmap(), client.Port())
 		s, rule := d.find(client, local)
 		if rule != "" {
-			if d.Refused != nil {
-				d.Refused(rule)
-			}
+			d.refuse(rule)
 			continue
 		}
 		s.up(buf[:n])
+	}
+}
+
+// refuse counts a datagram that is dropped.
+func (d *Datagrams) refuse(rule string) {
+	if d.Refused != nil {
+		d.Refused(rule)
 	}
 }
 

@@ -29,11 +29,17 @@ type session struct {
 	mu      sync.Mutex
 	server  net.Conn // nil until there is one
 	waiting [][]byte // what came before
+	kept    int      // what that takes, in bytes
 	ended   bool
 }
 
-// maxWaiting bounds what of a client waits for a server, in datagrams.
-const maxWaiting = 16
+// Bounds of what waits for a server, in bytes: of one client, and on an entry point. A burst is kept as it is in a
+// socket; a server whose name takes long to be found costs no more than that.
+const (
+	maxWaiting    = 64 << 10
+	maxAllWaiting = 16 << 20
+	waitingCost   = 64 // of a datagram beside its bytes
+)
 
 func newSession(d *Datagrams, r *Route, client, local netip.AddrPort) *session {
 	s := &session{owner: d, route: r}
@@ -53,13 +59,33 @@ func (s *session) up(p []byte) {
 	case s.ended:
 		return
 	case s.server == nil:
-		if len(s.waiting) < maxWaiting {
-			s.waiting = append(s.waiting, append([]byte(nil), p...))
-		}
+		s.keep(p)
 	default:
 		s.server.Write(p)
 	}
 	s.Received.Add(int64(len(p)))
+}
+
+// keep has a datagram wait for a server, if there is room. With the lock.
+func (s *session) keep(p []byte) {
+	cost := len(p) + waitingCost
+	if s.kept+cost > maxWaiting {
+		s.owner.refuse("waiting")
+		return
+	}
+	if s.owner.waiting.Add(int64(cost)) > maxAllWaiting {
+		s.owner.waiting.Add(int64(-cost))
+		s.owner.refuse("waiting")
+		return
+	}
+	s.kept += cost
+	s.waiting = append(s.waiting, append([]byte(nil), p...))
+}
+
+// unkeep drops what waits. With the lock.
+func (s *session) unkeep() {
+	s.owner.waiting.Add(int64(-s.kept))
+	s.waiting, s.kept = nil, 0
 }
 
 // serve connects the session to a server and passes on what that answers.
@@ -73,6 +99,7 @@ func (s *session) serve() {
 	s.Fail(s.connect())
 	s.mu.Lock()
 	s.ended = true
+	s.unkeep()
 	s.mu.Unlock()
 	s.owner.forget(s)
 	s.owner.sweeper.Remove(s.ticket)
@@ -108,7 +135,7 @@ func (s *session) connect() error {
 	for _, p := range s.waiting {
 		link.Conn.Write(p)
 	}
-	s.waiting = nil
+	s.unkeep()
 	s.mu.Unlock()
 	if s.ctx.Err() != nil {
 		return nil

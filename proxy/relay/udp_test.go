@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pergola-mesh/pergola/internal/waittest"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
 	"github.com/pergola-mesh/pergola/proxy/relay"
 )
@@ -39,10 +40,17 @@ func names(t *testing.T) string {
 	return pc.LocalAddr().String()
 }
 
-// udpBackend connects sessions to a server.
-type udpBackend struct{ address atomic.Value }
+// udpBackend connects sessions to a server, and tells of each before it does, if it is to.
+type udpBackend struct {
+	address atomic.Value
+	begins  chan *exchange.Stream
+}
 
 func (b *udpBackend) Connect(ctx context.Context, s *exchange.Stream) (relay.Link, error) {
+	if b.begins != nil {
+		b.begins <- s // and once more when it may go on
+		b.begins <- s
+	}
 	var d net.Dialer
 	c, err := d.DialContext(ctx, "udp", b.address.Load().(string))
 	if err != nil {
@@ -187,6 +195,51 @@ func TestUDPCapsAndIdle(t *testing.T) {
 }
 
 // Nobody listens: the session ends, and the next datagram finds another server.
+// What comes before a session has its server is kept, as a socket would keep it, and no more than that.
+func TestUDPBurst(t *testing.T) {
+	for name, tt := range map[string]struct{ datagrams, size, arrive int }{
+		"a burst":           {100, 100, 100},
+		"more than is kept": {60, 1500, 41},
+	} {
+		t.Run(name, func(t *testing.T) {
+			backend := &udpBackend{begins: make(chan *exchange.Stream)}
+			backend.address.Store(names(t))
+			var refused atomic.Int64
+			e := newUDPEdge(t, func(d *relay.Datagrams) {
+				d.Refused = func(rule string) {
+					if rule != "waiting" {
+						t.Errorf("refused for %s", rule)
+					}
+					refused.Add(1)
+				}
+			})
+			e.route.Store(&relay.Route{Service: backend})
+			c := e.client(t)
+			var s *exchange.Stream
+			for i := range tt.datagrams {
+				if _, err := c.Write(binary.BigEndian.AppendUint16(make([]byte, tt.size-2), uint16(i))); err != nil {
+					t.Fatal(err)
+				}
+				if s == nil {
+					s = <-backend.begins
+				}
+				waittest.Until(t, "the datagram has come", func() bool { return s.Received.Load() == int64((i+1)*tt.size) })
+			}
+			<-backend.begins
+			buf := make([]byte, 2048)
+			for i := range tt.arrive {
+				n, err := c.Read(buf)
+				if err != nil || binary.BigEndian.Uint16(buf[n-4:]) != uint16(i) {
+					t.Fatalf("answer %d: %q, %v", i, buf[:n], err)
+				}
+			}
+			if n := refused.Load(); n != int64(tt.datagrams-tt.arrive) {
+				t.Errorf("%d refused", n)
+			}
+		})
+	}
+}
+
 func TestUDPServerGone(t *testing.T) {
 	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
