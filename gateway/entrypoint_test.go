@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -69,7 +70,11 @@ func startWith(t *testing.T, change func(e *static.EntryPoint), options func(o *
 		options(&o)
 	}
 	var err error
-	p.EntryPoint, err = NewEntryPoint("web", e, o)
+	for range 10 { // the port that TCP is given may be somebody's of UDP
+		if p.EntryPoint, err = NewEntryPoint("web", e, o); !errors.Is(err, syscall.EADDRINUSE) {
+			break
+		}
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
