@@ -99,10 +99,10 @@ func (r *Request) Join(parts ...[]byte) []byte {
 }
 
 // WebSocket reports whether the client asks to switch to WebSocket, whatever the version of HTTP.
-func (r *Request) WebSocket() bool { return r.Upgrade != nil && r.offers("websocket") }
+func (r *Request) WebSocket() bool { return r.Upgrade != nil && r.Offers([]byte("websocket")) }
 
-// offers reports whether protocol is among those that Upgrade lists. RFC 9110 §7.8.
-func (r *Request) offers(protocol string) bool {
+// Offers reports whether protocol is among those that Upgrade lists. RFC 9110 §7.8.
+func (r *Request) Offers(protocol []byte) bool {
 	for item := range List(r.Upgrade) {
 		if EqualFold(item, protocol) {
 			return true

@@ -17,7 +17,7 @@ type upTunnel struct {
 // upgraded makes the connection a tunnel. RFC 9110 §7.8.
 func (k *call) upgraded(base, n int) error {
 	p := &k.x.Response
-	if k.x.Request.Upgrade == nil || !k.f.upgrading || !exchange.EqualFold(k.f.upgrade, k.x.Request.Upgrade) {
+	if !k.f.upgrading || !k.x.Request.Offers(k.f.upgrade) || exchange.EqualFold(k.f.upgrade, "h2c") {
 		return exchange.UpstreamProtocol.Withf("101 without, or other than, the asked for change of protocol")
 	}
 	k.u.conn.Unread(bytes.Clone(k.in.b[base:n:n]))
