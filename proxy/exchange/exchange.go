@@ -134,7 +134,7 @@ func (x *Exchange) Context() context.Context { return x.Life.Context() }
 
 // Tunnel is the far half of an upgraded connection: what is written goes to the server, what is
 // read comes from it. CloseWrite ends one direction; Close ends both. Each of Read and Write may
-// be called by one goroutine at a time.
+// be called by one goroutine at a time. One that need not wait with a buffer is a Yielder.
 type Tunnel interface {
 	io.ReadWriteCloser
 	CloseWrite() error

@@ -196,7 +196,7 @@ func (k *call) Free() {
 	k.incoming.release()
 	k.giveBack()
 	k.incoming.buf = nil
-	k.pool, k.x, k.pump, k.tun.call = nil, nil, nil, nil
+	k.pool, k.x, k.pump, k.tun.call, k.tun.in = nil, nil, nil, nil, nil
 	k.f, k.incoming.trailer, k.incoming.conn = framing{}, nil, nil
 	calls.Put(k)
 }

@@ -25,6 +25,9 @@ func (ws *workspace) recycle() {
 
 // rest is that of the server's end.
 func (k *call) rest() {
+	if k.in == nil {
+		return
+	}
 	k.x.Response.Detach()
 	k.in.release()
 	k.in, k.f, k.incoming.buf = nil, framing{}, nil

@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"runtime"
 	"strings"
 	"testing"
 
 	"github.com/pergola-mesh/pergola/proxy/exchange"
+	"github.com/pergola-mesh/pergola/proxy/exchange/exchangetest"
 )
 
 // changing is a server that changes protocol for whoever asks, naming the path, and echoes; others get an answer.
@@ -94,18 +94,11 @@ func TestAnIdleTunnelHoldsNoBuffers(t *testing.T) {
 	r := newRig(t, nil, changing)
 	r.change("/")
 	const tunnels = 200
-	held := func() int64 {
-		runtime.GC()
-		runtime.GC() // what pools keep goes with the second
-		var m runtime.MemStats
-		runtime.ReadMemStats(&m)
-		return int64(m.HeapAlloc)
-	}
-	before := held()
+	before := exchangetest.Held()
 	for range tunnels {
 		r.change("/")
 	}
-	if each := (held() - before) / tunnels; each > 24<<10 { // both ends of the test's included
+	if each := (exchangetest.Held() - before) / tunnels; each > 24<<10 { // both ends of the test's included
 		t.Errorf("%d bytes of heap for each", each)
 	} else {
 		t.Logf("%d bytes of heap for each", each)

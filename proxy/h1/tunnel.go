@@ -64,20 +64,18 @@ func (c *conn1) relayBoth(x *exchange.Exchange, t exchange.Tunnel) {
 	var up sync.WaitGroup
 	up.Go(func() {
 		var err error
-		if x.Record.RequestBytes, err = relay(c.io, t); err != nil {
+		in := inflowOf(c.io)
+		defer in.free()
+		if x.Record.RequestBytes, err = relay(in, t); err != nil {
 			fail(c.tunnelFault(err, true))
 		} else {
 			t.CloseWrite()
 		}
 	})
 	var err error
-	far, ours := t.(*upTunnel)
-	if ours {
-		x.Record.ResponseBytes, err = relay(far.call.u.conn, tunnelWriter{c.io})
-		far.read.Store(err == nil)
-	} else {
-		x.Record.ResponseBytes, err = copyAll(c.io.Net(), t)
-	}
+	in := exchange.IntakeOf(t)
+	x.Record.ResponseBytes, err = relay(&in, tunnelWriter{c.io})
+	in.Free()
 	if err != nil {
 		fail(c.tunnelFault(err, false))
 	} else {
@@ -120,77 +118,20 @@ func (t tunnelCanceler) Cancel(error) {
 	}
 }
 
-var relayBuffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
-
 // tunnelWriter writes to a connection while the other direction reads from it. What an error leaves unsaid is how
 // much of p has gone: the tunnel ends with it.
 type tunnelWriter struct{ conn *listen.Conn }
 
 func (w tunnelWriter) Write(p []byte) (int, error) { return len(p), w.conn.Send(p) }
 
-// relay copies what arrives on src to dst until src ends. On the fused path it holds no buffer while nothing
-// arrives. It reads until there is nothing: the end may have come together with the last bytes. It writes outside
-// the callback, so that its stack stays as small as a stack is made.
-func relay(src *listen.Conn, dst io.Writer) (n int64, err error) {
-	r := &inflow{conn: src}
-	defer r.free()
-	step := r.step
+// relay copies what arrives on src to dst until src ends.
+func relay(src exchange.Yielder, dst io.Writer) (n int64, err error) {
 	for {
-		if lost := src.Loop(step); lost != nil {
-			return n, lost
-		}
-		if r.n > 0 {
-			n += int64(r.n)
-			if _, err := dst.Write(r.buf[:r.n]); err != nil {
+		p, err := src.Next()
+		if len(p) > 0 {
+			n += int64(len(p))
+			if _, err := dst.Write(p); err != nil {
 				return n, unwritten{err}
-			}
-		}
-		if r.err == io.EOF {
-			return n, nil
-		}
-		if r.err != nil {
-			return n, r.err
-		}
-	}
-}
-
-// inflow is one direction of a tunnel: what has been read last.
-type inflow struct {
-	conn *listen.Conn
-	buf  *[32 << 10]byte // nil while there is nothing
-	n    int
-	err  error
-}
-
-// step reads once. It is for Loop.
-func (r *inflow) step() bool {
-	if r.buf == nil {
-		r.buf = relayBuffers.Get().(*[32 << 10]byte)
-	}
-	if r.n, r.err = r.conn.Read(r.buf[:]); r.err != listen.ErrWouldBlock {
-		return true
-	}
-	r.free()
-	return false
-}
-
-func (r *inflow) free() {
-	if r.buf != nil {
-		relayBuffers.Put(r.buf)
-		r.buf = nil
-	}
-}
-
-// copyAll is relay for what is not a connection of ours.
-func copyAll(dst io.Writer, src io.Reader) (n int64, err error) {
-	buf := relayBuffers.Get().(*[32 << 10]byte)
-	defer relayBuffers.Put(buf)
-	for {
-		m, err := src.Read(buf[:])
-		if m > 0 {
-			n += int64(m)
-			if _, werr := dst.Write(buf[:m]); werr != nil {
-				return n, unwritten{werr}
 			}
 		}
 		if err == io.EOF {

@@ -11,6 +11,7 @@ import (
 // upTunnel is the server's end of a change of protocol.
 type upTunnel struct {
 	call          *call
+	in            *inflow     // of Next
 	read, written atomic.Bool // to its end
 }
 
@@ -36,6 +37,19 @@ func (t *upTunnel) Read(p []byte) (int, error) {
 		t.read.Store(true)
 	}
 	return n, err
+}
+
+// Next is exchange.Yielder. The client has its answer by then: what the answer came in is given back.
+func (t *upTunnel) Next() ([]byte, error) {
+	if t.in == nil {
+		t.call.rest()
+		t.in = inflowOf(t.call.u.conn)
+	}
+	p, err := t.in.Next()
+	if err == io.EOF {
+		t.read.Store(true)
+	}
+	return p, err
 }
 
 // Write writes to the server.

@@ -60,17 +60,15 @@ func (s *downStream) upward(t exchange.Tunnel) error {
 	}
 }
 
-var relayBuffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
-
 // downward relays what the server sends.
 func (s *downStream) downward(t exchange.Tunnel) error {
-	buf := relayBuffers.Get().(*[32 << 10]byte)
-	defer relayBuffers.Put(buf)
+	in := exchange.IntakeOf(t)
+	defer in.Free()
 	for {
-		n, err := t.Read(buf[:])
-		if n > 0 {
+		p, err := in.Next()
+		if len(p) > 0 {
 			s.c.mu.Lock()
-			if err := s.write(buf[:n], false); err != nil {
+			if err := s.write(p, false); err != nil {
 				s.c.mu.Unlock()
 				return err
 			}

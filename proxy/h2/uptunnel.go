@@ -56,6 +56,9 @@ func (t *upTunnel) Read(p []byte) (n int, err error) {
 	return n, nil
 }
 
+// Next is exchange.Yielder.
+func (t *upTunnel) Next() ([]byte, error) { return t.call.Next() }
+
 // Write writes to the server.
 func (t *upTunnel) Write(p []byte) (int, error) {
 	if !t.call.send(p, false) {

@@ -37,11 +37,17 @@ func (d *reader) begin(src io.Reader) { d.src, d.r, d.w, d.eof = src, 0, 0, fals
 
 // release gives the pooled buffer back.
 func (d *reader) release() {
+	d.shrink()
+	d.src = nil
+}
+
+// shrink gives the pooled buffer back. What is in it is void.
+func (d *reader) shrink() {
 	if d.large != nil {
 		bodyBuffers.Put(d.large)
 		d.buf, d.small, d.large = d.small, nil, nil
+		d.r, d.w = 0, 0
 	}
-	d.src = nil
 }
 
 // fill reads more into the buffer. io.EOF says that there is none.

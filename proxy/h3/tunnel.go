@@ -64,6 +64,9 @@ func (c tunnelCanceler) Cancel(error) {
 // upward sends what the client sends to the server.
 func (s *stream) upward(t exchange.Tunnel) error {
 	for {
+		if s.body.left == 0 && s.r == s.w {
+			s.shrink() // what comes next may be long in coming
+		}
 		p, err := s.body.next()
 		if err == io.EOF {
 			return nil
@@ -77,19 +80,30 @@ func (s *stream) upward(t exchange.Tunnel) error {
 	}
 }
 
-// downward sends what the server sends to the client.
-func (s *stream) downward(t exchange.Tunnel) error {
+// framed writes p as DATA frames, each in one piece.
+func (s *stream) framed(p []byte) error {
 	buf := bodyBuffers.Get().(*[bodyBuffer]byte)
 	defer bodyBuffers.Put(buf)
+	for len(p) > 0 {
+		n := min(len(p), bodyBuffer-frame.MaxHead)
+		out := append(frame.AppendHead(buf[:0], frame.Data, n), p[:n]...)
+		if err := s.write(out); err != nil {
+			return err
+		}
+		p = p[n:]
+	}
+	return nil
+}
+
+// downward sends what the server sends to the client.
+func (s *stream) downward(t exchange.Tunnel) error {
+	in := exchange.IntakeOf(t)
+	defer in.Free()
 	for {
-		n, err := t.Read(buf[frame.MaxHead:])
-		if n > 0 {
-			s.x.Record.ResponseBytes += int64(n)
-			var head [frame.MaxHead]byte
-			h := frame.AppendHead(head[:0], frame.Data, n)
-			from := frame.MaxHead - len(h)
-			copy(buf[from:], h)
-			if err := s.write(buf[from : frame.MaxHead+n]); err != nil {
+		p, err := in.Next()
+		if len(p) > 0 {
+			s.x.Record.ResponseBytes += int64(len(p))
+			if err := s.framed(p); err != nil {
 				return err
 			}
 		}
