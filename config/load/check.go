@@ -115,7 +115,11 @@ func (c *checker) dictionary(t *Tree, typ reflect.Type, key string) *parser.Node
 			continue
 		}
 		seen[child.Name] = true
-		if typ.Elem().Kind() == reflect.Interface {
+		switch kind := typ.Elem().Kind(); {
+		case kind == reflect.Interface:
+			continue
+		case kind == reflect.String && child.Kind == Map:
+			c.problem(child, path, "must be a text, not a section of keys; a name that holds dots belongs in quotes")
 			continue
 		}
 		if n := c.value(child, typ.Elem(), true, path); n != nil {

@@ -113,6 +113,14 @@ func TestDecodeProblems(t *testing.T) {
 	}
 }
 
+// A name with dots is a section to TOML unless it is in quotes.
+func TestDottedName(t *testing.T) {
+	problems := Decode(map[string]any{"headers": map[string]any{"x": map[string]any{"y": "z"}}}, new(kind))
+	if len(problems) != 1 || problems[0].String() != "headers.x: must be a text, not a section of keys; a name that holds dots belongs in quotes" {
+		t.Error(problems)
+	}
+}
+
 func TestDecodeLeavesItsInputAlone(t *testing.T) {
 	in := map[string]any{"anything": map[string]any{"a": map[string]any{"b": 1}}}
 	var got kind
