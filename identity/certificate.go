@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"sync/atomic"
 	"time"
+
+	"github.com/pergola-mesh/pergola/internal/pemtext"
 )
 
 // Certificate is a chain with its key. It does not change but for its OCSP staple, and is safe for
@@ -25,9 +27,9 @@ type Certificate struct {
 // ParseCertificate reads a chain, leaf first, and the leaf's key, both in PEM. It refuses a key that is
 // not the certificate's, and a certificate with a name that readers may take for another.
 func ParseCertificate(chain, key []byte) (*Certificate, error) {
-	pair, err := tls.X509KeyPair(chain, key)
+	pair, err := pemtext.KeyPair(chain, key)
 	if err != nil {
-		return nil, errors.New(trimTLS(err.Error()))
+		return nil, err
 	}
 	return NewCertificate(pair)
 }
@@ -101,13 +103,4 @@ func rank(leaf *x509.Certificate) int {
 		return 1
 	}
 	return 2
-}
-
-// trimTLS takes the package off an error of crypto/tls.
-func trimTLS(message string) string {
-	const prefix = "tls: "
-	if len(message) > len(prefix) && message[:len(prefix)] == prefix {
-		return message[len(prefix):]
-	}
-	return message
 }

@@ -110,13 +110,24 @@ func TestCertificatesFollowTheirFiles(t *testing.T) {
 	chain, key := certtest.PEM(second)
 	f.files["a.crt"] = string(chain)
 	f.refresh()
-	check("only the certificate is new", one, b.Leaf.SerialNumber.String(), "tls.certificates[a.crt]: a.crt: private key does not match public key")
+	check("only the certificate is new", one, b.Leaf.SerialNumber.String(), "tls.certificates[a.crt]: a.crt with the key a.key: private key does not match public key")
 	if f.report.Kept != 1 {
 		t.Errorf("%d objects are kept, want 1", f.report.Kept)
 	}
 	f.files["a.key"] = string(key)
 	f.refresh()
 	check("the key is, too", two, b.Leaf.SerialNumber.String())
+
+	whole, cut, _ := strings.Cut(string(chain), "-----END CERTIFICATE-----\n")
+	f.files["a.crt"] = whole + "-----END CERTIFICATE-----\n" + cut[:100]
+	f.refresh()
+	check("the issuer is cut off", two, b.Leaf.SerialNumber.String(), "tls.certificates[a.crt]: certFile: a.crt: PEM block 2 is cut off")
+	if f.report.Kept != 1 {
+		t.Errorf("%d objects are kept, want 1", f.report.Kept)
+	}
+	f.files["a.crt"] = "\ufeff" + string(chain)
+	f.refresh()
+	check("an editor saved it", two, b.Leaf.SerialNumber.String())
 
 	delete(f.files, "a.key")
 	f.files["d.crt"] = "nonsense"

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/pergola-mesh/pergola/config/dynamic"
 	"github.com/pergola-mesh/pergola/identity"
@@ -131,7 +130,9 @@ func (b *Builder) keyPair(certFile, keyFile string) (*identity.Certificate, erro
 		return nil, fmt.Errorf("keyFile: %w", err)
 	}
 	c, err := identity.ParseCertificate([]byte(chain), []byte(key))
-	if err != nil && !strings.Contains(certFile, "-----BEGIN") {
+	if err != nil && !isPEM(certFile) && !isPEM(keyFile) {
+		err = fmt.Errorf("%s with the key %s: %w", certFile, keyFile, err)
+	} else if err != nil && !isPEM(certFile) {
 		err = fmt.Errorf("%s: %w", certFile, err)
 	}
 	return c, err

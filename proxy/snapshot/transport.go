@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/pergola-mesh/pergola/config/dynamic"
+	"github.com/pergola-mesh/pergola/internal/pemtext"
 	"github.com/pergola-mesh/pergola/proxy/upstream"
 )
 
@@ -76,20 +77,27 @@ func (b *Builder) tlsClient(config *dynamic.ServersTransport) (t upstream.TLS, e
 	return t, err
 }
 
-// pem is PEM text as it was given, or that of the file that was named.
+// pem is PEM text as it was given, or that of the file that was named; whole in either case.
 func (b *Builder) pem(fileOrText string) (string, error) {
 	switch {
 	case fileOrText == "":
 		return "", errors.New("names no file")
-	case strings.Contains(fileOrText, "-----BEGIN"):
-		return fileOrText, nil
+	case isPEM(fileOrText):
+		return fileOrText, pemtext.Check(fileOrText)
 	}
 	content, err := b.readFile(fileOrText)
 	if err != nil {
 		return "", err
 	}
-	if !strings.Contains(string(content), "-----BEGIN") {
+	text := strings.TrimPrefix(string(content), "\ufeff") // as some editors begin files
+	if !isPEM(text) {
 		return "", fmt.Errorf("%s is not a PEM file", fileOrText)
 	}
-	return string(content), nil
+	if err := pemtext.Check(text); err != nil {
+		return "", fmt.Errorf("%s: %w", fileOrText, err)
+	}
+	return text, nil
 }
+
+// isPEM tells PEM text from the name of a file.
+func isPEM(text string) bool { return strings.Contains(text, "-----BEGIN") }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/pergola-mesh/pergola/internal/pemtext"
 	"github.com/pergola-mesh/pergola/internal/tlswords"
 )
 
@@ -36,7 +37,7 @@ func (t *TLS) Config() (*tls.Config, error) {
 		}
 	}
 	for i, pair := range t.Certificates {
-		certificate, err := tls.X509KeyPair([]byte(pair.Certificate), []byte(pair.Key))
+		certificate, err := pemtext.KeyPair([]byte(pair.Certificate), []byte(pair.Key))
 		if err != nil {
 			return nil, fmt.Errorf("certificates[%d]: %w", i, err)
 		}
