@@ -179,10 +179,9 @@ func requestFraming(r *exchange.Request, f *framing) error {
 	}
 	r.Continue = f.expect && r.Proto == exchange.HTTP11 && r.Length != 0
 	if f.upgrading && len(f.upgrade) > 0 && r.Proto == exchange.HTTP11 && !exchange.EqualFold(f.upgrade, "h2c") {
-		if r.Length != 0 {
+		if r.Upgrade = f.upgrade; r.Length != 0 && r.WebSocket() {
 			return ruleUpgradeBody
 		}
-		r.Upgrade = f.upgrade
 	}
 	if f.unmet { // in all else it means one thing: the client is told
 		return fields.RuleExpect

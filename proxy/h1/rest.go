@@ -6,7 +6,9 @@ import "bytes"
 // request and its answer stays what will be told of them at the end.
 func (c *conn1) rest() {
 	ws := c.ws
-	c.io.Unread(bytes.Clone(ws.in[ws.body.r:ws.body.w])) // what the client sent behind its request
+	in := &ws.body.incoming
+	c.io.Unread(bytes.Clone(in.buf[in.r:in.w])) // what the client sent behind its request
+	in.release()
 	ws.x.Request.Detach()
 	if t, ok := ws.x.Response.Tunnel.(*upTunnel); ok {
 		t.call.rest()

@@ -14,7 +14,7 @@ var (
 	ruleTEAndLength = fields.Bad("te_and_cl", "Transfer-Encoding and Content-Length together")
 	ruleTE          = fields.Bad("transfer_encoding", "Transfer-Encoding is other than a single chunked")
 	ruleTEOld       = fields.Bad("te_http10", "Transfer-Encoding in an HTTP/1.0 message")
-	ruleUpgradeBody = fields.Bad("upgrade_body", "a request to change protocol has a body")
+	ruleUpgradeBody = fields.Bad("upgrade_body", "a request for a WebSocket has a body")
 	ruleChunkSize   = fields.Bad("chunk_size", "a chunk size is not a hexadecimal number of at most 16 digits")
 	ruleChunkExt    = fields.Bad("chunk_extension", "a chunk extension has a forbidden byte or is over the limit")
 	ruleChunkEnd    = fields.Bad("chunk_end", "chunk data is not followed by CRLF")

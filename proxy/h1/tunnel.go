@@ -14,6 +14,10 @@ import (
 func (c *conn1) tunnel(x *exchange.Exchange) {
 	t := x.Response.Tunnel
 	c.part(closes)
+	if !c.ws.body.drain() { // a handler of ours left it
+		c.cut(x, exchange.BadRequest.Withf("the protocol was to change before the end of the request's body"))
+		return
+	}
 	head := takeBuffer()
 	out := appendStatusLine(head.b, x.Response.Status)
 	out = x.Response.Header.AppendTo(out)
@@ -86,7 +90,7 @@ func (c *conn1) relayBoth(x *exchange.Exchange, t exchange.Tunnel) {
 		// Not to be taken for the end of what was said: nobody but the two ends could tell.
 		c.cut(x, cmp.Or(c.life.Err(), broken))
 	}
-	c.ws.body.count.Store(x.Record.RequestBytes)
+	c.ws.body.count.Add(x.Record.RequestBytes)
 }
 
 // tunnelFault names an error of the direction from the client or to it, after the end that failed.

@@ -15,11 +15,16 @@ type upTunnel struct {
 	read, written atomic.Bool // to its end
 }
 
-// upgraded makes the connection a tunnel. RFC 9110 §7.8.
+// upgraded makes the connection a tunnel. The request's body, if it has one, is sent to its end first. RFC 9110 §7.8.
 func (k *call) upgraded(base, n int) error {
 	p := &k.x.Response
 	if !k.f.upgrading || !k.x.Request.Offers(k.f.upgrade) || exchange.EqualFold(k.f.upgrade, "h2c") {
 		return exchange.UpstreamProtocol.Withf("101 without, or other than, the asked for change of protocol")
+	}
+	if k.pump != nil {
+		if <-k.pump.done; !k.pump.ok {
+			return k.noAnswer(nil)
+		}
 	}
 	k.u.conn.Unread(bytes.Clone(k.in.b[base:n:n]))
 	k.u.progress.enter(tunnelled)

@@ -103,7 +103,10 @@ func (k *call) ask() error {
 		return err
 	}
 	k.bound = true
-	if x.Request.Upgrade != nil {
+	switch r := &x.Request; {
+	case r.Upgrade != nil && r.Length != 0:
+		r.Upgrade = nil // HTTP/2 has no words for it, and servers need not heed it. RFC 9110 §7.8
+	case r.Upgrade != nil:
 		return k.change()
 	}
 	body, whole := exchange.WholeOf(x.Request.Body)

@@ -119,6 +119,7 @@ func TestPoolAsks(t *testing.T) {
 		{exchangetest.Request("POST", "/", []byte("body")), `POST example.com /base/  [] "" body map[]`},
 		{exchangetest.Request("POST", "/", exchangetest.Pieces("bo", "", "dy"), "Content-Type: application/grpc+proto"), `POST example.com /base/  [] "trailers" body map[]`},
 		{exchangetest.Request("POST", "/", exchangetest.Pieces("bo", "dy"), "Trailer: X-End", trailer), `POST example.com /base/  [] "" body map[X-End:[yes]]`},
+		{exchangetest.Request("POST", "/", []byte("body"), "Upgrade: tcp"), `POST example.com /base/  [] "" body map[]`},
 		{exchangetest.Request("PUT", "/", []byte(long)), `PUT example.com /base/  [] "" ` + long + ` map[]`},
 		{exchangetest.Request("PUT", "/", exchangetest.Pieces(long, long)), `PUT example.com /base/  [] "" ` + long + long + ` map[]`},
 	} {
