@@ -30,6 +30,16 @@ func (k *core) openACME(c *static.Configuration, logger *slog.Logger) (err error
 	return nil
 }
 
+// wildcardResolvers are the certificate resolvers that can prove wildcards. RFC 8555 §7.1.3.
+func wildcardResolvers(c *static.Configuration) (names []string) {
+	for name, r := range c.CertificatesResolvers {
+		if r.ACME != nil && r.ACME.DNSChallenge != nil {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 // want tells the certificate resolvers what a snapshot has them obtain.
 func (k *core) want(s *snapshot.Snapshot) {
 	if k.acme != nil {

@@ -64,6 +64,7 @@ func newCoreWith(c *static.Configuration, logger *slog.Logger, p upstream.Pools)
 		Internal:       gateway.InternalRouters(c),
 		Transport:      &c.ServersTransport,
 		Resolvers:      slices.Sorted(maps.Keys(c.CertificatesResolvers)),
+		Wildcards:      wildcardResolvers(c),
 		Upstreams:      k.servers,
 		TCPTransport:   c.TCPServersTransport,
 		Layer4:         k.streams,

@@ -26,6 +26,8 @@ type Options struct {
 	Precedence []string
 	// Resolvers are the names of the certificate resolvers.
 	Resolvers []string
+	// Wildcards are those of them that can prove wildcards.
+	Wildcards []string
 	// Services are the gateway's own, by the name that stands before "@internal", such as "api".
 	// noop, which answers 418, is always there.
 	Services map[string]exchange.Handler

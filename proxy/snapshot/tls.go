@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/pergola-mesh/pergola/config/dynamic"
 	"github.com/pergola-mesh/pergola/identity"
@@ -245,14 +246,24 @@ func (b *Builder) want(n *node, asked *dynamic.RouterTLS, r *router) {
 }
 
 // checkWanted tells of a router that asks a resolver for certificates and names no host, by the matcher or in
-// tls.domains, so that it has none; and of one that names them and no resolver. One that has the resolver from its
-// entry point did not ask.
+// tls.domains, so that it has none; of one that asks for a wildcard that the resolver cannot prove; and of one that
+// names domains and no resolver. One that has the resolver from its entry point did not ask.
 func (b *Builder) checkWanted(n *node, asked *dynamic.RouterTLS, matcher string) {
 	resolver := asked.CertResolver
 	if resolver == "" && len(asked.Domains) > 0 {
 		n.shown.Add("tls.domains does nothing without tls.certResolver, which obtains certificates for them", false)
 	}
-	if len(n.shown.wanted) > 0 || !slices.Contains(b.options.Resolvers, resolver) {
+	if !slices.Contains(b.options.Resolvers, resolver) {
+		return
+	}
+	for _, w := range n.shown.wanted {
+		for _, name := range w.Domains {
+			if strings.HasPrefix(name, "*.") && !slices.Contains(b.options.Wildcards, resolver) {
+				n.shown.Add(fmt.Sprintf("tls.certResolver %s obtains no certificate for %s: a wildcard can be proven by dnsChallenge alone, which the resolver does not have", resolver, name), false)
+			}
+		}
+	}
+	if len(n.shown.wanted) > 0 {
 		return
 	}
 	n.shown.Add(fmt.Sprintf("tls.certResolver %s obtains no certificate for the router, which names no host: name some by %s in its rule, or in tls.domains", resolver, matcher), false)

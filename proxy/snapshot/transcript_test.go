@@ -75,6 +75,9 @@ func play(t *testing.T, archive *txtar.Archive) {
 		case file.Name == "resolvers":
 			changes = append(changes, func(o *Options) { o.Resolvers = strings.Fields(text) })
 			continue
+		case file.Name == "wildcards":
+			changes = append(changes, func(o *Options) { o.Wildcards = strings.Fields(text) })
+			continue
 		case strings.HasPrefix(file.Name, "files/"):
 			files[strings.TrimPrefix(file.Name, "files/")] = text
 			if f != nil {
