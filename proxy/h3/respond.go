@@ -162,7 +162,7 @@ func (s *stream) stream(body exchange.Body) error {
 		}
 		out, fresh = out[:0], false
 	}
-	for {
+	for body != nil {
 		p, err := body.Next()
 		if err == io.EOF {
 			break

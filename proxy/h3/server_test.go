@@ -95,6 +95,8 @@ func TestStreamedResponses(t *testing.T) {
 			p.Body = &pieces{x: x, err: exchange.UpstreamReset}
 		case "/no-content":
 			p.Status = 204
+		case "/bare":
+			p.Trailer.Set(exchange.NewName("Checksum"), "42")
 		case "/not-modified":
 			p.Status, p.Length = 304, 77
 		case "/panic":
@@ -120,6 +122,8 @@ func TestStreamedResponses(t *testing.T) {
 		{"GET", "/short", 200, 10, "", true},
 		{"GET", "/broken-at-once", 502, 12, "Bad Gateway\n", false},
 		{"GET", "/no-content", 204, -1, "", false},
+		{"GET", "/bare", 200, -1, "", false},
+		{"HEAD", "/bare", 200, -1, "", false},
 		{"GET", "/not-modified", 304, -1, "", false},
 		{"GET", "/panic", 500, 22, "Internal Server Error\n", false},
 		{"GET", "/error", 503, 20, "Service Unavailable\n", false},
