@@ -18,6 +18,9 @@ func (k *call) Whole() ([]byte, bool) {
 // Waits is exchange.Waiter: a body of unknown length may be an event stream.
 func (k *call) Waits() bool { return k.r == k.w && !k.over && k.mode != byLength }
 
+// Ended is exchange.Ender.
+func (k *call) Ended() bool { return k.over }
+
 // Next is exchange.Body.
 func (k *call) Next() ([]byte, error) {
 	u := k.u

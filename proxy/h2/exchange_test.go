@@ -111,6 +111,20 @@ func TestServerSendsEndsTogether(t *testing.T) {
 	}
 }
 
+// All that a Content-Length has promised leaves although the server has not said yet that it was the end.
+func TestServerHoldsNoWholeBodyBack(t *testing.T) {
+	body := newFed()
+	r := newRig(t, func(x *exchange.Exchange) error {
+		x.Response.Status, x.Response.Body, x.Response.Length = 200, body, 1
+		return nil
+	})
+	p := r.greet()
+	body.parts <- "a"
+	p.send(p.request(1, "GET", true)).want("HEADERS 1 :status=200 content-length=1", `DATA 1 "a"`)
+	close(body.parts)
+	p.want(`DATA 1 "" end`)
+}
+
 func TestServerHeads(t *testing.T) {
 	r := newRig(t, func(x *exchange.Exchange) error {
 		h := &x.Response.Header

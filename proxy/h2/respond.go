@@ -113,7 +113,7 @@ func (s *downStream) stream(body exchange.Body) error {
 			c.mu.Unlock()
 			return err
 		}
-		if x.Record.ResponseBytes == left || exchange.EndedOf(body) {
+		if exchange.EndedOf(body) {
 			c.mu.Unlock() // the end comes at once: both go together
 		} else {
 			c.release()
