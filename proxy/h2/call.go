@@ -49,6 +49,7 @@ type call struct {
 	total              int            // bytes that came since
 	asked, since       int64          // when the request was sent, and when the window was last looked at
 	blocked            bool           // in the connection's list
+	changes            bool           // a change of protocol is asked for: nothing more is sent until it is answered
 	tunnelled          bool           // the protocol has changed
 	waits              bool           // somebody waits for more of the body
 	got                uint32         // counts what came, put what was sent

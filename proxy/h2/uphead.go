@@ -39,7 +39,7 @@ func (k *call) open(body []byte, whole bool) ([]byte, error) {
 		u.window -= n
 		body = body[n:]
 	}
-	k.sent = ends
+	k.sent, k.changes = ends, k.x.Request.Upgrade != nil
 	k.asked = clock.Now()
 	if u.pinged == 0 && u.served > 0 && k.asked-u.read.Load() > int64(silence) {
 		u.ping()

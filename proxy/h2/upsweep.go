@@ -80,7 +80,7 @@ func (k *call) sweep(now int64) {
 	received, sent := k.receiving.still(k.got, now), k.sending.still(k.put, now)
 	switch {
 	case k.tunnelled:
-	case k.sent && !k.head && beyond(received, c.HeadTimeout) && beyond(sent, c.HeadTimeout):
+	case (k.sent || k.changes) && !k.head && beyond(received, c.HeadTimeout) && beyond(sent, c.HeadTimeout):
 		k.u.reset(k, frame.Cancel, exchange.UpstreamTimeout.Withf("no response head within %v", c.HeadTimeout))
 	case k.head && k.waits && beyond(received, c.BodyTimeout):
 		k.u.reset(k, frame.Cancel, exchange.UpstreamTimeout.Withf("no more of the response for %v", c.BodyTimeout))

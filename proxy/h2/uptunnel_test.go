@@ -7,11 +7,14 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/net/http2"
 
+	"github.com/pergola-mesh/pergola/internal/clock"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
 	"github.com/pergola-mesh/pergola/proxy/exchange/exchangetest"
+	"github.com/pergola-mesh/pergola/proxy/h2/frame"
 )
 
 // TestPoolTunnels: a change of protocol goes to servers of HTTP/2 as an extended CONNECT, and comes back as
@@ -81,5 +84,39 @@ func TestPoolTunnelRefused(t *testing.T) {
 	x := exchangetest.Request("GET", "/", "Upgrade: websocket")
 	if _, err := ask(p, x); exchange.KindOf(err) != exchange.UpstreamProtocol || x.Record.Sent {
 		t.Fatal(err)
+	}
+}
+
+// A server that does not answer a change of protocol is given up on after as long as any other.
+func TestPoolGivesUpOnATunnel(t *testing.T) {
+	const limit = time.Minute // the sweeper's, not a timer of the request's own
+	asked := make(chan struct{})
+	s := newRaw(t, func(c *rawConn) {
+		c.greet(frame.Setting{ID: frame.EnableConnectProtocol, Value: 1})
+		c.until(frame.Headers)
+		close(asked)
+		c.drain()
+	})
+	p := newTestPool(t, PoolConfig{Dial: s.dial, HeadTimeout: limit})
+	answer := make(chan error, 1)
+	go func() {
+		_, err := ask(p, exchangetest.Request("GET", "/", "Upgrade: websocket", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="))
+		answer <- err
+	}()
+	<-asked
+	u := (*p.conns.Load())[0]
+	u.mu.Lock()
+	for _, k := range u.streams {
+		k.sweep(clock.Now())
+		k.sweep(clock.Now() + int64(2*limit))
+	}
+	u.leave()
+	select {
+	case err := <-answer:
+		if exchange.KindOf(err) != exchange.UpstreamTimeout {
+			t.Error(err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Fatal("the request waits for ever")
 	}
 }
