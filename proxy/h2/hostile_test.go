@@ -414,6 +414,56 @@ func TestServerStopsRequest(t *testing.T) {
 	p.Close()
 }
 
+// TestServerGoesOnBehindItsEnd: what a server sends behind the end of its answer is none of that, and the rest of
+// the request is not sent to it. RFC 9113 §5.1.
+func TestServerGoesOnBehindItsEnd(t *testing.T) {
+	for name, more := range map[string]func(c *rawConn, s uint32) []byte{
+		"data":     func(c *rawConn, s uint32) []byte { return frame.AppendData(nil, s, []byte(" and more"), false) },
+		"trailers": func(c *rawConn, s uint32) []byte { return trailers(c, s, "x-sum: no") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			checkLeaks(t)
+			codes := make(chan frame.Code, 1)
+			s := newRaw(t, func(c *rawConn) {
+				c.greet()
+				f, _ := c.until(frame.Headers)
+				out := frame.AppendData(c.head(f.Stream, 200, false), f.Stream, []byte("all"), false)
+				c.send(append(append(out, trailers(c, f.Stream, "x-sum: yes")...), more(c, f.Stream)...))
+				if f, ok := c.until(frame.RSTStream); ok {
+					codes <- f.Code()
+				}
+				close(codes)
+				c.drain()
+			})
+			p := newTestPool(t, PoolConfig{Dial: s.dial})
+			x := exchangetest.Request("POST", "/", exchange.Body(newPipe()))
+			if err := p.Handle(x); err != nil {
+				t.Fatal(err)
+			}
+			if code := <-codes; code != frame.StreamClosed {
+				t.Errorf("the server is told %v", code)
+			}
+			got, err := readSlowly(x)
+			if sum := string(x.Response.Trailer.Get(exchange.NewName("X-Sum"))); string(got) != "all" || err != nil || sum != "yes" {
+				t.Errorf("%q, %v, %q", got, err, sum)
+			}
+			x.Response.Close()
+			x.Free()
+			p.Close()
+		})
+	}
+}
+
+// trailers is a trailer section.
+func trailers(c *rawConn, stream uint32, lines ...string) []byte {
+	out := c.enc.Begin(frame.BeginHeaders(nil))
+	for _, l := range lines {
+		name, value, _ := strings.Cut(l, ": ")
+		out = c.enc.Field(out, exchange.NewName(name), value)
+	}
+	return frame.EndHeaders(out, 0, stream, true, frame.MinMaxSize)
+}
+
 // TestRequestBodyFails: a body that cannot be had resets the stream, and its reason is told.
 func TestRequestBodyFails(t *testing.T) {
 	checkLeaks(t)

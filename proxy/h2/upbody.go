@@ -19,7 +19,7 @@ func (k *call) receive(f *frame.Frame) *frame.Error {
 	switch {
 	case !k.head:
 		return on(k.id, breach(frame.ProtocolError, "data_before_head"))
-	case k.trailers:
+	case k.ended:
 		return on(k.id, ruleClosed)
 	case k.bodiless && len(p) > 0 || k.left >= 0 && int64(len(p)) > k.left:
 		return on(k.id, breach(frame.ProtocolError, fields.RuleLengthBody.Name))

@@ -46,6 +46,7 @@ func (u *upConn) section(id uint32, ends bool, block []byte, bad *frame.Error) *
 		if e := u.unbegun(id); e != nil {
 			return e
 		}
+	case k.ended: // the memory of its head and trailer is somebody else's by now
 	case k.head:
 		into, lim = &k.trailer, &fields.TrailerLimits
 	default:
@@ -57,6 +58,9 @@ func (u *upConn) section(id uint32, ends bool, block []byte, bad *frame.Error) *
 	}
 	if k == nil {
 		return u.skip()
+	}
+	if k.ended {
+		return on(id, ruleClosed)
 	}
 	if bad != nil {
 		return bad
