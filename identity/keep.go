@@ -64,48 +64,65 @@ func (s *Store) changes() <-chan struct{} {
 	return s.changed
 }
 
-// look looks at every certificate and returns when to look again.
+// look looks at every certificate and returns when to look again. Answers are shown as they come: none waits
+// for another responder's.
 func (k *keeper) look(ctx context.Context) (next time.Time) {
 	all := k.store.catalogue().all()
-	next = time.Now().Add(latest)
-	present := make(map[[sha256.Size]byte]bool, len(all))
-	var asking sync.WaitGroup
-	places := make(chan struct{}, askAtOnce)
+	alike := make(map[[sha256.Size]byte][]*Certificate, len(all)) // the same certificate may be there twice
+	var order [][sha256.Size]byte
 	for _, c := range all {
 		id := sha256.Sum256(c.leaf.Raw)
-		if present[id] {
-			continue
+		if alike[id] == nil {
+			order = append(order, id)
 		}
-		present[id] = true
+		alike[id] = append(alike[id], c)
+	}
+	k.forget(alike)
+	show := func(a *answer, list []*Certificate) {
+		for _, c := range list {
+			c.staple(a.staple)
+		}
+	}
+	for id, a := range k.answers {
+		a.expire()
+		show(a, alike[id])
+	}
+	var asking sync.WaitGroup
+	places := make(chan struct{}, askAtOnce)
+	for _, id := range order {
+		c := alike[id][0]
 		k.warn(id, c)
 		if a, server := k.due(id, c); a != nil {
 			places <- struct{}{}
 			asking.Go(func() {
 				k.renew(ctx, a, server, c)
+				show(a, alike[id])
 				<-places
 			})
 		}
 	}
 	asking.Wait()
-	for _, c := range all {
-		if a := k.answers[sha256.Sum256(c.leaf.Raw)]; a != nil {
-			c.staple(a.staple)
-			if a.next.Before(next) {
-				next = a.next
-			}
+	next = time.Now().Add(latest)
+	for _, a := range k.answers {
+		if a.next.Before(next) {
+			next = a.next
 		}
 	}
+	return next
+}
+
+// forget drops what is known of certificates that are not there any more.
+func (k *keeper) forget(present map[[sha256.Size]byte][]*Certificate) {
 	for id := range k.answers {
-		if !present[id] {
+		if present[id] == nil {
 			delete(k.answers, id)
 		}
 	}
 	for id := range k.told {
-		if !present[id] {
+		if present[id] == nil {
 			delete(k.told, id)
 		}
 	}
-	return next
 }
 
 // askAtOnce bounds the questions that are open at a time.

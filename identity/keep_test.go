@@ -134,6 +134,46 @@ func TestStapleFromAResponder(t *testing.T) {
 	waittest.Until(t, "an answer is shown", func() bool { return staple(t, s, ca, "a.example") == ocsp.Good })
 }
 
+// A responder that never answers keeps no other certificate from its answer, be it new or had already.
+func TestStaplesDoNotWaitForASlowResponder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ca := certtest.NewAuthority("ca")
+		r := &responder{ca: ca, life: time.Hour}
+		transport := roundTripper(func(request *http.Request) (*http.Response, error) {
+			if request.URL.Host == "slow.invalid" {
+				<-request.Context().Done()
+				return nil, request.Context().Err()
+			}
+			return r.RoundTrip(request)
+		})
+		s := &Store{}
+		var slow []*Certificate
+		for range askAtOnce + 1 {
+			slow = append(slow, certificate(t, ca.Issue([]string{"slow.example"}, from("http://slow.invalid"))))
+		}
+		pair := ca.Issue([]string{"a.example"}, from("http://good.invalid"), mustStaple)
+		first := []*Certificate{certificate(t, pair), slow[0]}
+		s.Use(&Configured{Certificates: first})
+		defer keep(t, s, KeepOptions{Staple: true, Client: &http.Client{Transport: transport}, Logger: slog.New(slog.DiscardHandler)})()
+		synctest.Wait()
+		if first[0].lacksStaple() {
+			t.Error("the answer waits for that of another responder")
+		}
+		time.Sleep(askTime)
+		synctest.Wait()
+		again := certificate(t, pair) // as when its files are written anew
+		s.Use(&Configured{Certificates: append(slow[1:], again)})
+		synctest.Wait()
+		if again.lacksStaple() {
+			t.Error("the answer that is there is not shown with the same certificate, read again")
+		}
+	})
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(request *http.Request) (*http.Response, error) { return f(request) }
+
 // Answers are renewed at half their life, outlive a responder that fails until their end, and are kept when
 // the configuration is another.
 func TestStaplesAreRenewed(t *testing.T) {

@@ -102,6 +102,13 @@ func (a *answer) take(said *ocsp.Response, staple []byte) {
 	}
 }
 
+// expire drops the answer at its end.
+func (a *answer) expire() {
+	if !a.until.After(time.Now()) {
+		a.staple = nil
+	}
+}
+
 // fail puts the next question off, further each time. An answer is shown until its end.
 func (a *answer) fail() {
 	now := time.Now()
@@ -111,7 +118,8 @@ func (a *answer) fail() {
 		a.next = a.until // when it must no longer be shown
 	}
 	if !a.until.After(now) {
-		a.staple, a.next = nil, now.Add(min(soonest<<min(a.failures, 6), latest))
+		a.next = now.Add(min(soonest<<min(a.failures, 6), latest))
+		a.expire()
 	}
 }
 
