@@ -15,17 +15,6 @@ import (
 	"github.com/pergola-mesh/pergola/internal/whoami"
 )
 
-// FreeAddress is a loopback address that nobody listens on at the moment.
-func FreeAddress(t testing.TB) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return listener.Addr().String()
-}
-
 // Whoami starts a demonstration backend and returns its URL.
 func Whoami(t testing.TB, name string) string {
 	t.Helper()
