@@ -20,7 +20,7 @@ func Until(t testing.TB, what string, holds func() bool) {
 		select {
 		case <-tick.C:
 		case <-deadline.C:
-			stacks := make([]byte, 256<<10)
+			stacks := make([]byte, 1<<20)
 			t.Fatalf("in vain: %s\n%s", what, stacks[:runtime.Stack(stacks, true)])
 		}
 	}

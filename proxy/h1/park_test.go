@@ -23,7 +23,7 @@ func TestIdleConnectionsPark(t *testing.T) {
 		return // they keep their goroutines
 	}
 	r := newRig(t, nil, echoUpstream)
-	const n = 200
+	const n = 100
 	before := runtime.NumGoroutine()
 	var clients sync.WaitGroup
 	pause, again := make(chan struct{}), make(chan struct{})
