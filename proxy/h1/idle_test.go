@@ -1,7 +1,6 @@
 package h1
 
 import (
-	"sync"
 	"testing"
 
 	"github.com/pergola-mesh/pergola/proxy/exchange"
@@ -15,37 +14,11 @@ func TestAnIdleTunnelOfAServerHoldsNoBuffers(t *testing.T) {
 		t.Skip("what reads without the loop waits with a buffer, and crypto/tls has buffers of its own")
 	}
 	r := newRig(t, nil, changing)
-	var all sync.WaitGroup
-	var open []*exchange.Exchange
-	more := func(n int) {
-		for range n {
-			x := exchangetest.Request("GET", "/", "Upgrade: echo")
-			if err := r.pool.Handle(x); err != nil || x.Response.Tunnel == nil {
-				t.Fatal(err)
-			}
-			open = append(open, x)
-			all.Go(func() {
-				in := exchange.IntakeOf(x.Response.Tunnel)
-				defer in.Free()
-				in.Next()
-			})
+	exchangetest.IdleTunnels(t, 100, 14<<10, func() *exchange.Exchange { // the test's server included
+		x := exchangetest.Request("GET", "/", "Upgrade: echo")
+		if err := r.pool.Handle(x); err != nil || x.Response.Tunnel == nil {
+			t.Fatal(err)
 		}
-	}
-	more(10)
-	const tunnels = 100
-	before := exchangetest.Held()
-	more(tunnels)
-	if each := (exchangetest.Held() - before) / tunnels; each > 14<<10 { // the test's server included
-		t.Errorf("%d bytes of heap for each", each)
-	} else {
-		t.Logf("%d bytes of heap for each", each)
-	}
-	for _, x := range open {
-		x.Response.Tunnel.Close()
-	}
-	all.Wait()
-	for _, x := range open {
-		x.Response.Close()
-		x.Free()
-	}
+		return x
+	})
 }

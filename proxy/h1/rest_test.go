@@ -98,9 +98,5 @@ func TestAnIdleTunnelHoldsNoBuffers(t *testing.T) {
 	for range tunnels {
 		r.change("/")
 	}
-	if each := (exchangetest.Held() - before) / tunnels; each > 24<<10 { // both ends of the test's included
-		t.Errorf("%d bytes of heap for each", each)
-	} else {
-		t.Logf("%d bytes of heap for each", each)
-	}
+	exchangetest.AtMost(t, (exchangetest.Held()-before)/tunnels, 24<<10) // both ends of the test's included
 }

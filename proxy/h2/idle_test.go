@@ -1,7 +1,6 @@
 package h2
 
 import (
-	"sync"
 	"testing"
 
 	"github.com/pergola-mesh/pergola/proxy/exchange"
@@ -15,37 +14,11 @@ func TestAnIdleTunnelHoldsNoBuffers(t *testing.T) {
 		return nil
 	})
 	p := newTestPool(t, PoolConfig{Dial: (&reference{addr: r.addr}).dial})
-	var all sync.WaitGroup
-	var open []*exchange.Exchange
-	more := func(n int) {
-		for range n {
-			x := exchangetest.Request("GET", "/", "Upgrade: websocket", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==")
-			if err := p.Handle(x); err != nil {
-				t.Fatal(err)
-			}
-			open = append(open, x)
-			all.Go(func() {
-				in := exchange.IntakeOf(x.Response.Tunnel)
-				defer in.Free()
-				in.Next()
-			})
+	exchangetest.IdleTunnels(t, 80, 16<<10, func() *exchange.Exchange { // both ends of the gateway's
+		x := exchangetest.Request("GET", "/", "Upgrade: websocket", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==")
+		if err := p.Handle(x); err != nil {
+			t.Fatal(err)
 		}
-	}
-	more(10)
-	const tunnels = 80
-	before := exchangetest.Held()
-	more(tunnels)
-	if each := (exchangetest.Held() - before) / tunnels; each > 16<<10 { // both ends of the gateway's
-		t.Errorf("%d bytes of heap for each", each)
-	} else {
-		t.Logf("%d bytes of heap for each", each)
-	}
-	for _, x := range open {
-		x.Response.Tunnel.Close()
-	}
-	all.Wait()
-	for _, x := range open {
-		x.Response.Close()
-		x.Free()
-	}
+		return x
+	})
 }

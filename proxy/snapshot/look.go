@@ -10,7 +10,6 @@ import (
 func (s *Snapshot) look() *View {
 	v := &View{
 		Routers:     make(map[string]*RouterView, len(s.shown[aRouter])),
-		Middlewares: make(map[string]*MiddlewareView, len(s.shown[aMiddleware])),
 		Services:    make(map[string]*ServiceView, len(s.shown[aService])),
 		EntryPoints: s.options.EntryPoints, Providers: s.options.Providers, Features: s.options.Features,
 		Problems: s.problems,
@@ -25,16 +24,23 @@ func (s *Snapshot) look() *View {
 		}
 		v.Routers[name] = &RouterView{Router: config, Priority: o.priority, State: o.State, Using: o.using}
 	}
-	for name, o := range s.shown[aMiddleware] {
-		config, _ := o.config.(*dynamic.Middleware)
-		v.Middlewares[name] = &MiddlewareView{Middleware: config, State: o.State, UsedBy: ofMiddleware.sorted(name)}
-	}
+	v.Middlewares = s.lookMiddlewares(aMiddleware, ofMiddleware)
 	for name, o := range s.shown[aService] {
 		config, _ := o.config.(*dynamic.Service)
 		v.Services[name] = &ServiceView{Service: config, State: o.State, UsedBy: ofService.sorted(name), ServerStatus: o.status}
 	}
 	s.lookStreams(v)
 	return v
+}
+
+// lookMiddlewares shows those of one kind.
+func (s *Snapshot) lookMiddlewares(k kind, used users) map[string]*MiddlewareView {
+	all := make(map[string]*MiddlewareView, len(s.shown[k]))
+	for name, o := range s.shown[k] {
+		config, _ := o.config.(*dynamic.Middleware)
+		all[name] = &MiddlewareView{Middleware: config, State: o.State, UsedBy: used.sorted(name)}
+	}
+	return all
 }
 
 // inForce is a router as it works: on the entry points that it does not name, with their middlewares before its

@@ -5,7 +5,6 @@ import "github.com/pergola-mesh/pergola/config/dynamic"
 // lookStreams shows the objects of TCP and UDP.
 func (s *Snapshot) lookStreams(v *View) {
 	v.TCPRouters, v.TCPServices = map[string]*TCPRouterView{}, map[string]*TCPServiceView{}
-	v.TCPMiddlewares = map[string]*MiddlewareView{}
 	v.UDPRouters, v.UDPServices = map[string]*UDPRouterView{}, map[string]*UDPServiceView{}
 	ofMiddleware, ofService, ofUDPService := users{}, users{}, users{}
 	for name, o := range s.shown[aTCPRouter] {
@@ -23,10 +22,7 @@ func (s *Snapshot) lookStreams(v *View) {
 		}
 		v.TCPRouters[name] = &TCPRouterView{TCPRouter: config, Priority: o.priority, State: o.State, Using: o.using}
 	}
-	for name, o := range s.shown[aTCPMiddleware] {
-		config, _ := o.config.(*dynamic.Middleware)
-		v.TCPMiddlewares[name] = &MiddlewareView{Middleware: config, State: o.State, UsedBy: ofMiddleware.sorted(name)}
-	}
+	v.TCPMiddlewares = s.lookMiddlewares(aTCPMiddleware, ofMiddleware)
 	for name, o := range s.shown[aTCPService] {
 		config, _ := o.config.(*dynamic.TCPService)
 		v.TCPServices[name] = &TCPServiceView{TCPService: config, State: o.State, UsedBy: ofService.sorted(name), ServerStatus: o.status}

@@ -4,6 +4,9 @@ import (
 	"io"
 	"runtime"
 	"sync"
+	"testing"
+
+	"github.com/pergola-mesh/pergola/proxy/exchange"
 )
 
 // Silent is a tunnel whose server says nothing until it is closed.
@@ -37,6 +40,45 @@ func (s *Silent) CloseWrite() error { return s.Close() }
 func (s *Silent) Close() error {
 	s.once.Do(func() { close(s.over) })
 	return nil
+}
+
+// IdleTunnels opens tunnels, waits on each for what its server says, and fails t if one more holds over most bytes of
+// heap, those that pools keep for later left out. open returns an exchange whose handler has left a tunnel.
+func IdleTunnels(t *testing.T, tunnels, most int, open func() *exchange.Exchange) {
+	t.Helper()
+	var all sync.WaitGroup
+	var opened []*exchange.Exchange
+	more := func(n int) {
+		for range n {
+			x := open()
+			opened = append(opened, x)
+			all.Go(func() {
+				in := exchange.IntakeOf(x.Response.Tunnel)
+				defer in.Free()
+				in.Next()
+			})
+		}
+	}
+	more(10)
+	before := Held()
+	more(tunnels)
+	AtMost(t, (Held()-before)/tunnels, most)
+	for _, x := range opened {
+		x.Response.Tunnel.Close()
+	}
+	all.Wait()
+	for _, x := range opened {
+		x.Response.Close()
+		x.Free()
+	}
+}
+
+// AtMost fails t where each of some things holds more than most bytes of heap.
+func AtMost(t *testing.T, each, most int) {
+	t.Helper()
+	if t.Logf("%d bytes of heap for each", each); each > most {
+		t.Errorf("at most %d were to be held", most)
+	}
 }
 
 // Held is how many bytes of the heap are in use, those that pools keep for later left out.
