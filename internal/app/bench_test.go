@@ -17,6 +17,7 @@ import (
 	"github.com/pergola-mesh/pergola/config/load"
 	"github.com/pergola-mesh/pergola/config/static"
 	"github.com/pergola-mesh/pergola/gateway"
+	"github.com/pergola-mesh/pergola/internal/clock"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
 	"github.com/pergola-mesh/pergola/proxy/exchange/exchangetest"
 	"github.com/pergola-mesh/pergola/proxy/h1"
@@ -98,6 +99,7 @@ const benchResponse = "HTTP/1.1 200 OK\r\nServer: test\r\nDate: Tue, 24 Nov 2026
 // benchServer is all that a request goes through but the sockets.
 func benchServer(t testing.TB, access bool) *h1.Server {
 	t.Helper()
+	clock.UseCounter()
 	path := t.TempDir() + "/pergola.toml"
 	if err := os.WriteFile(path, []byte(benchStatic), 0o600); err != nil {
 		t.Fatal(err)

@@ -15,6 +15,7 @@ import (
 	"github.com/pergola-mesh/pergola/config/static"
 	"github.com/pergola-mesh/pergola/gateway"
 	"github.com/pergola-mesh/pergola/identity"
+	"github.com/pergola-mesh/pergola/internal/clock"
 	"github.com/pergola-mesh/pergola/internal/handover"
 	"github.com/pergola-mesh/pergola/internal/tidy"
 	"github.com/pergola-mesh/pergola/providers"
@@ -34,6 +35,7 @@ func run(args, environ []string, stderr io.Writer) int {
 	if len(loaded.Problems) > 0 {
 		return report(loaded.Problems, stderr)
 	}
+	clock.UseCounter()
 	a, err := start(loaded, args, environ)
 	if err != nil {
 		fmt.Fprintln(stderr, "pergola:", err)

@@ -5,7 +5,17 @@ import (
 	"sync/atomic"
 )
 
-var counter = newFollower(hasCounter())
+var counter follower
+
+// UseCounter lets Now read the processor's counter, where that can be. The program calls it when it starts; tests whose
+// time is not the machine's do without.
+func UseCounter() {
+	counter.mu.Lock()
+	defer counter.mu.Unlock()
+	if counter.usable = hasCounter(); counter.usable {
+		counter.cycles, counter.ns = compare()
+	}
+}
 
 // follower makes a clock of the processor's counter, which is read in less than half the time that the system's
 // clock takes; a request reads it four times. It is used where the kernel makes its own clock of it, and held
@@ -51,14 +61,6 @@ func newRate(cycles uint64, ns, lasted int64, took uint64) *rate {
 	}
 	due := uint64(float64(span) / each)
 	return &rate{cycles: cycles, ns: ns, pace: uint64(each * (1 << paceBits)), due: due, until: lasting * due}
-}
-
-func newFollower(usable bool) *follower {
-	f := &follower{usable: usable}
-	if usable {
-		f.cycles, f.ns = compare()
-	}
-	return f
 }
 
 // compare reads the counter and the system's clock at one moment, as far as can be.
