@@ -1,6 +1,9 @@
 package gateway
 
-import "github.com/pergola-mesh/pergola/proxy/exchange"
+import (
+	"github.com/pergola-mesh/pergola/proxy/exchange"
+	"github.com/pergola-mesh/pergola/telemetry"
+)
 
 // NewObserver returns what tells everybody of an entry point's finished exchanges: the entry point's
 // scope, the router, service and server that had a part, and then the access log, which may be nil.
@@ -16,16 +19,7 @@ type observer struct {
 // Observe is exchange.Observer.
 func (o *observer) Observe(x *exchange.Exchange) {
 	r := &x.Record
-	o.entryPoint.Observe(x)
-	if r.Router != nil {
-		r.Router.Observe(x)
-	}
-	if r.Service != nil {
-		r.Service.Observe(x)
-	}
-	if r.Endpoint != nil {
-		r.Endpoint.Observe(x)
-	}
+	telemetry.Observe(x, o.entryPoint, r.Router, r.Service, r.Endpoint)
 	if o.accessLog != nil {
 		o.accessLog.Observe(x)
 	}

@@ -133,11 +133,13 @@ func (o *output) scope(s *scope) {
 	if s.kind == Router || s.kind == Server {
 		own = append(own, valid(s.service))
 	}
-	s.cells.All(func(key uint32, cell *meter.Block) { o.cell(s, own, key, cell) })
-	s.tls.All(func(key uint32, c *meter.Counter) {
+	s.cells.All(func(key uint32, cell *meter.Row) { o.cell(s, own, key, cell) })
+	s.tls.All(func(key uint32, c *meter.Row) {
+		var sum [1]uint64
+		c.Sum(sum[:])
 		f := &fs.tls[s.kind]
 		values := append([]string{TLSVersion(uint16(key >> 16)), tls.CipherSuiteName(uint16(key))}, own...)
-		o.counter(f, f.pairs(values...), float64(c.Value()))
+		o.counter(f, f.pairs(values...), float64(sum[0]))
 	})
 	if s.headers != nil {
 		f := &fs.requests[s.kind]
@@ -168,7 +170,7 @@ func keyValues(kind Kind, key uint32) []string {
 }
 
 // cell sends the series of one combination of labels.
-func (o *output) cell(s *scope, own []string, key uint32, cell *meter.Block) {
+func (o *output) cell(s *scope, own []string, key uint32, cell *meter.Row) {
 	fs := &o.metrics.families
 	sums := make([]uint64, cell.Width())
 	cell.Sum(sums)

@@ -85,12 +85,10 @@ func TestUncountedScopesHaveNames(t *testing.T) {
 
 func BenchmarkObserveFourScopes(b *testing.B) {
 	m := newMetrics(b, all)
-	scopes := []exchange.Scope{m.EntryPoint("web"), m.Router("a@file", "b@file"), m.Service("b@file"), m.Endpoint("b@file", "http://1:80")}
+	entryPoint, router, service, server := m.EntryPoint("web"), m.Router("a@file", "b@file"), m.Service("b@file"), m.Endpoint("b@file", "http://1:80")
 	x := newExchange()
 	b.ReportAllocs()
 	for b.Loop() {
-		for _, s := range scopes {
-			s.Observe(x)
-		}
+		Observe(x, entryPoint, router, service, server)
 	}
 }

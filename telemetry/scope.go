@@ -43,16 +43,18 @@ func (l *label) Observe(*exchange.Exchange) {}
 
 // scope counts the requests of one entry point, router, service or server.
 type scope struct {
-	kind    Kind
-	name    string // of a server, its URL
-	service string // of a router or server
-	metrics *Metrics
-	used    atomic.Int64 // when it was last asked for or known to be in use; package clock
+	// What every request needs comes first, in one cache line.
+	kind     Kind
+	shortest int64        // the first of metrics.bounds
+	headers  *headerTable // nil without header labels
+	metrics  *Metrics
+	cells    meter.Table[meter.Row] // by keyOf; of a server by status alone
 
-	cells   meter.Table[meter.Block]   // by keyOf; of a server by status alone
-	tls     meter.Table[meter.Counter] // by tlsKey; not of servers
-	headers *headerTable               // nil without header labels
-	retries *meter.Counter             // of services
+	name    string                 // of a server, its URL
+	service string                 // of a router or server
+	used    atomic.Int64           // when it was last asked for or known to be in use; package clock
+	tls     meter.Table[meter.Row] // by tlsKey; not of servers
+	retries *meter.Counter         // of services
 	errors  *[exchange.Draining + 1]atomic.Pointer[meter.Counter]
 }
 
@@ -60,79 +62,107 @@ type scope struct {
 func (s *scope) Name() string { return s.name }
 
 // Observe counts a finished exchange.
-func (s *scope) Observe(x *exchange.Exchange) {
+func (s *scope) Observe(x *exchange.Exchange) { Observe(x, s) }
+
+// Observe counts a finished exchange in each of scopes, of which some may be nil, in one turn.
+func Observe(x *exchange.Exchange, scopes ...exchange.Scope) {
 	r := &x.Record
 	if r.Uncounted {
 		return
 	}
-	shard := x.Conn.Shard
-	if s.kind == Server {
-		s.add(shard, pack(statusCode(r.UpstreamStatus), 0, 0), r.UpstreamDuration, 0, 0)
-		return
-	}
-	if r.Labels == 0 {
-		r.Labels = keyOf(x)
-	}
-	key := r.Labels
-	s.add(shard, key, r.Duration, r.RequestBytes, r.ResponseBytes)
-	if s.headers != nil {
-		s.headers.add(shard, key, &x.Request.Header)
-	}
-	if x.Conn.TLS != nil {
-		s.addTLS(shard, x.Conn.TLS)
-	}
-	switch s.kind {
-	case Service:
-		if r.Attempts > 1 {
-			s.retries.Add(shard, uint64(r.Attempts-1))
+	received, sent := uint64(max(r.RequestBytes, 0)), uint64(max(r.ResponseBytes, 0))
+	special := r.Failed || r.Attempts > 1 || x.Conn.TLS != nil
+	turn := meter.Begin(x.Conn.Shard)
+	for _, of := range scopes {
+		s, ok := of.(*scope)
+		if !ok {
+			continue
 		}
-	case EntryPoint:
-		if r.Failed {
-			s.addError(shard, r.Kind)
+		key, duration := r.Labels, r.Duration
+		switch {
+		case s.kind == Server:
+			key, duration = pack(statusCode(r.UpstreamStatus), 0, 0), r.UpstreamDuration
+		case key == 0:
+			key = keyOf(x)
+			r.Labels = key
+		}
+		cell := s.cells.Near(key)
+		if cell == nil {
+			cell = s.cell(key)
+		}
+		bucket := uint(0)
+		if duration > s.shortest {
+			bucket = s.metrics.bucket(duration)
+		}
+		row := *cell
+		row.Add(turn, cellNanoseconds, uint64(max(duration, 0)))
+		row.Add(turn, cellBuckets+bucket, 1)
+		if s.kind != Server {
+			row.Add(turn, cellRequestBytes, received)
+			row.Add(turn, cellResponseBytes, sent)
+			if special || s.headers != nil {
+				s.countMore(x, turn)
+			}
 		}
 	}
+	turn.End()
 }
 
-func (s *scope) add(shard, key uint32, duration, received, sent int64) {
-	cell := s.cells.Get(key)
-	if cell == nil {
-		cell = s.newCell(key)
+// cell is where requests with the labels of key are counted.
+func (s *scope) cell(key uint32) *meter.Row {
+	if cell := s.cells.Get(key); cell != nil {
+		return cell
 	}
-	bounds := s.metrics.bounds
-	bucket := 0
-	for bucket < len(bounds) && duration > bounds[bucket] {
-		bucket++
-	}
-	cell.Add(shard, cellBuckets+bucket, 1)
-	cell.Add(shard, cellNanoseconds, uint64(max(duration, 0)))
-	if received > 0 {
-		cell.Add(shard, cellRequestBytes, uint64(received))
-	}
-	if sent > 0 {
-		cell.Add(shard, cellResponseBytes, uint64(sent))
-	}
-}
-
-func (s *scope) newCell(key uint32) *meter.Block {
-	fresh := func() *meter.Block { return meter.NewBlock(cellBuckets + len(s.metrics.bounds) + 1) }
+	fresh := func() meter.Row { return meter.NewRow(cellBuckets + len(s.metrics.bounds) + 1) }
 	if cell := s.cells.Make(key, maxCells, fresh); cell != nil {
 		return cell
 	}
 	return s.cells.Make(pack(0, 0, 0), math.MaxInt, fresh)
 }
 
+// bucket is the number of the one that a duration is counted in.
+func (m *Metrics) bucket(duration int64) uint {
+	for i, bound := range m.bounds {
+		if duration <= bound {
+			return uint(i)
+		}
+	}
+	return uint(len(m.bounds))
+}
+
+// countMore counts what not every exchange has; of servers there is nothing.
+func (s *scope) countMore(x *exchange.Exchange, turn meter.Turn) {
+	r := &x.Record
+	if s.headers != nil {
+		s.headers.add(x.Conn.Shard, r.Labels, &x.Request.Header)
+	}
+	if x.Conn.TLS != nil {
+		s.addTLS(turn, x.Conn.TLS)
+	}
+	switch s.kind {
+	case Service:
+		if r.Attempts > 1 {
+			s.retries.Add(x.Conn.Shard, uint64(r.Attempts-1))
+		}
+	case EntryPoint:
+		if r.Failed {
+			s.addError(x.Conn.Shard, r.Kind)
+		}
+	}
+}
+
 // maxSuites bounds the combinations of TLS version and cipher suite; crypto/tls has far fewer.
 const maxSuites = 128
 
-func (s *scope) addTLS(shard uint32, state *tls.ConnectionState) {
+func (s *scope) addTLS(turn meter.Turn, state *tls.ConnectionState) {
 	key := tlsKey(state)
 	c := s.tls.Get(key)
 	if c == nil {
-		if c = s.tls.Make(key, maxSuites, meter.NewCounter); c == nil {
+		if c = s.tls.Make(key, maxSuites, func() meter.Row { return meter.NewRow(1) }); c == nil {
 			return
 		}
 	}
-	c.Add(shard, 1)
+	c.Add(turn, 0, 1)
 }
 
 func (s *scope) addError(shard uint32, kind exchange.Kind) {

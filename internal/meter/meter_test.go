@@ -61,7 +61,7 @@ func TestTableKeepsOneValuePerKey(t *testing.T) {
 			for k := uint32(1); k <= keys; k++ {
 				c := table.Get(k)
 				if c == nil {
-					c = table.Make(k, keys, NewCounter)
+					c = table.Make(k, keys, func() Counter { return *NewCounter() })
 				}
 				c.Add(k, uint64(k))
 			}
@@ -78,7 +78,7 @@ func TestTableKeepsOneValuePerKey(t *testing.T) {
 	if seen != keys {
 		t.Errorf("%d keys, want %d", seen, keys)
 	}
-	if table.Get(keys+1) != nil || table.Make(keys+1, keys, NewCounter) != nil {
+	if table.Get(keys+1) != nil || table.Make(keys+1, keys, func() Counter { return *NewCounter() }) != nil {
 		t.Error("a key over the limit has a value")
 	}
 }
@@ -94,7 +94,7 @@ func BenchmarkAdd(b *testing.B) {
 func BenchmarkTableGet(b *testing.B) {
 	var table Table[Counter]
 	for k := uint32(1); k < 20; k++ {
-		table.Make(k<<8, 100, NewCounter)
+		table.Make(k<<8, 100, func() Counter { return *NewCounter() })
 	}
 	b.ReportAllocs()
 	for b.Loop() {
