@@ -1,9 +1,6 @@
 package route
 
-import (
-	"hash/maphash"
-	"slices"
-)
+import "slices"
 
 // exactHosts is a persistent hash table from hosts to their trees of paths. Most routers ask for a
 // host by name, and most requests are answered here: a table takes a fraction of the cache misses of
@@ -27,11 +24,9 @@ type slot struct {
 	paths *tree[paths]
 }
 
-var hostSeed = maphash.MakeSeed()
-
 // get returns the paths of a host in lower case; nil when there are none.
 func (x *exactHosts) get(host []byte) *tree[paths] {
-	hash := maphash.Bytes(hostSeed, host)
+	hash := hashHost(host)
 	s := x.shards[hash>>56]
 	if s == nil {
 		return nil
@@ -55,7 +50,7 @@ func (x *exactHosts) change(e *edit, host string, f func(*tree[paths]) *tree[pat
 		c.owner = e
 		x = &c
 	}
-	hash := maphash.String(hostSeed, host)
+	hash := hashHost([]byte(host))
 	at := &x.shards[hash>>56]
 	x.count -= (*at).len()
 	*at = (*at).change(e, slot{hash: hash, host: host}, f)

@@ -47,7 +47,8 @@ func FuzzParse(f *testing.F) {
 		entries := []Entry{{Name: "r", Rule: rule}}
 		table, scan := NewTable(entries), &linear{entries}
 		for _, x := range requests {
-			v := newView(x)
+			var v view
+			v.look(x)
 			want := rule.root.match(&v)
 			v.close()
 			if got := table.Match(x) != nil; got != want {

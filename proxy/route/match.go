@@ -5,7 +5,8 @@ import "github.com/pergola-mesh/pergola/proxy/exchange"
 // Match returns the entry that a linear scan in order of priority would find first; nil when none
 // matches. It neither changes x nor allocates. Do not change the entry.
 func (t *Table) Match(x *exchange.Exchange) *Entry {
-	s := search{view: newView(x)}
+	var s search
+	s.look(x)
 	s.all(t)
 	s.close()
 	if s.found == nil {

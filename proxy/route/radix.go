@@ -28,11 +28,25 @@ type fork[V ranked] struct {
 	few  [16]byte // the first bytes, as long as they fit
 	many string   // the first bytes, when they do not
 	kids []*tree[V]
+	only [1]*tree[V] // the memory of kids when it is one, to spare a cache miss
+}
+
+// set replaces the children, in the order of the first bytes.
+func (f *fork[V]) set(kids []*tree[V]) {
+	if f.kids = kids; len(kids) == 1 {
+		f.only[0] = kids[0]
+		f.kids = f.only[:]
+	}
 }
 
 func (f *fork[V]) index(c byte) int {
 	switch {
 	case f == nil:
+		return -1
+	case len(f.kids) == 1:
+		if f.few[0] == c {
+			return 0
+		}
 		return -1
 	case f.many != "":
 		return strings.IndexByte(f.many, c)
@@ -62,7 +76,8 @@ func (t *tree[V]) setKids(kids []*tree[V]) {
 	if len(kids) == 0 {
 		return
 	}
-	f := &fork[V]{kids: kids}
+	f := new(fork[V])
+	f.set(kids)
 	var firsts []byte
 	for _, kid := range kids {
 		firsts = append(firsts, kid.label[0])
@@ -85,7 +100,7 @@ func (t *tree[V]) own(e *edit) *tree[V] {
 	c.owner = e
 	if t.fork != nil {
 		f := *t.fork
-		f.kids = slices.Clone(f.kids)
+		f.set(slices.Clone(f.kids))
 		c.fork = &f
 	}
 	return &c

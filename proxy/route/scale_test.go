@@ -159,7 +159,8 @@ func TestLargeRules(t *testing.T) {
 		table := NewTable([]Entry{{Name: "r", Rule: rule}})
 		for _, url := range []string{"http://h999.x/p999/", "http://h999.x/q", "http://g.x/p7/", "http://h0.x/p0/", "http://g.x/"} {
 			x := exchangetest.Request("GET", url)
-			v := newView(x)
+			var v view
+			v.look(x)
 			if got, want := table.Match(x) != nil, rule.root.match(&v); got != want {
 				t.Errorf("%.30s: %s: index %v, rule %v", c.rule, url, got, want)
 			}

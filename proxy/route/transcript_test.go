@@ -171,7 +171,8 @@ func TestMatchers(t *testing.T) {
 			if got := table.Match(x) != nil; got != want {
 				t.Errorf("%s: %s: index says %v", name, line, got)
 			}
-			v := newView(x)
+			var v view
+			v.look(x)
 			if got := rule.root.match(&v); got != want {
 				t.Errorf("%s: %s: rule says %v", name, line, got)
 			}

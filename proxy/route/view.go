@@ -26,20 +26,16 @@ type scratch struct{ host, text []byte }
 
 var scratches = sync.Pool{New: func() any { return new(scratch) }}
 
-// newView returns a view, which must be closed.
-func newView(x *exchange.Exchange) view {
-	v := view{x: x, fullHost: x.Request.Hostname(), path: x.Request.Path}
-	for _, c := range v.fullHost {
-		if 'A' <= c && c <= 'Z' {
-			v.lowerHost()
-			break
-		}
+// look makes v, which is zero, a view of x. It must be closed.
+func (v *view) look(x *exchange.Exchange) {
+	v.x, v.fullHost, v.path = x, x.Request.Hostname(), x.Request.Path
+	if hasUpper(v.fullHost) {
+		v.lowerHost()
 	}
 	v.host = v.fullHost
 	if n := len(v.host); n > 0 && v.host[n-1] == '.' {
 		v.host = v.host[:n-1]
 	}
-	return v
 }
 
 func (v *view) lowerHost() {
