@@ -70,8 +70,11 @@ func gcd(a, b uint64) uint64 {
 
 // Pick returns whose turn it is.
 func (r *roundRobin) Pick(*exchange.Exchange) int {
-	if len(r.open) == 0 {
+	switch len(r.open) {
+	case 0:
 		return -1
+	case 1:
+		return int(r.open[0])
 	}
 	return int(r.open[r.admit(r.turn())])
 }
