@@ -36,12 +36,17 @@ func (h *Header) Reset(raw []byte) {
 // AddReceived adds the line raw[start:end], CRLF included, whose name is its first nameLen bytes and
 // whose value is raw[value:valueEnd]. For codecs, which have validated the line.
 func (h *Header) AddReceived(id ID, start, nameLen, value, valueEnd, end int) {
-	h.fields = append(h.fields, field{
-		start: uint32(start), nameLen: uint16(nameLen), value: uint32(value), valueEnd: uint32(valueEnd),
-		end: uint32(end), id: id,
-	})
+	f := h.grow()
+	f.start, f.value, f.valueEnd, f.end = uint32(start), uint32(value), uint32(valueEnd), uint32(end)
+	f.nameLen, f.id = uint16(nameLen), id
 	h.seen |= 1 << id
 	h.live++
+}
+
+// grow adds a field for the caller to write, word by word: the copy of one made elsewhere would wait for it.
+func (h *Header) grow() *field {
+	h.fields = append(h.fields, field{})
+	return &h.fields[len(h.fields)-1]
 }
 
 func (h *Header) mem(f *field) []byte {
@@ -131,24 +136,23 @@ func (h *Header) Add(n Name, value string) { addField(h, n, value) }
 func (h *Header) AddBytes(n Name, value []byte) { addField(h, n, value) }
 
 func addField[T string | []byte](h *Header, n Name, value T) {
-	h.fields = append(h.fields, makeLine(h, n, value))
+	makeLine(h, h.grow(), n, value)
 	h.seen |= 1 << n.id
 	h.live++
 }
 
-func makeLine[T string | []byte](h *Header, n Name, value T) field {
+// makeLine makes a line of h.own and f what tells where it is.
+func makeLine[T string | []byte](h *Header, f *field, n Name, value T) {
 	start := len(h.own)
-	at := start + len(n.text) + 2
-	end := at + len(value)
-	h.own = slices.Grow(h.own, end+2-start)[:end+2]
-	line := h.own[start : end+2]
-	copy(line, n.text)
-	line[at-start-2], line[at-start-1] = ':', ' '
-	copy(line[at-start:], value)
-	clean(line[at-start : end-start])
-	line[end-start], line[end-start+1] = '\r', '\n'
-	return field{start: uint32(start), nameLen: uint16(len(n.text)), value: uint32(at),
-		valueEnd: uint32(end), end: uint32(end + 2), id: n.id, own: true}
+	own := slices.Grow(h.own, len(n.text)+len(value)+4)
+	own = append(append(own, n.text...), ':', ' ')
+	at := len(own)
+	own = append(own, value...)
+	end := len(own)
+	clean(own[at:])
+	h.own = append(own, '\r', '\n')
+	f.start, f.value, f.valueEnd, f.end = uint32(start), uint32(at), uint32(end), uint32(end+2)
+	f.nameLen, f.id, f.own, f.dead = uint16(len(n.text)), n.id, true, false
 }
 
 func clean(value []byte) {
@@ -171,7 +175,7 @@ func setField[T string | []byte](h *Header, n Name, value T) {
 		addField(h, n, value)
 		return
 	}
-	h.fields[i] = makeLine(h, n, value)
+	makeLine(h, &h.fields[i], n, value)
 	for i = h.find(n, i+1); i >= 0; i = h.find(n, i+1) {
 		h.fields[i].dead = true
 		h.live--
