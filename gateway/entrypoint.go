@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/pergola-mesh/pergola/config/static"
@@ -178,9 +179,14 @@ func underscore(strategy string) fields.Underscore {
 
 // bind opens the listening socket.
 func bind(config *static.EntryPoint) (net.Listener, error) {
-	lc := net.ListenConfig{}
+	lc := net.ListenConfig{Control: listen.Unpaced}
 	if config.ReusePort {
-		lc.Control = reusePort
+		lc.Control = func(network, address string, c syscall.RawConn) error {
+			if err := reusePort(network, address, c); err != nil {
+				return err
+			}
+			return listen.Unpaced(network, address, c)
+		}
 	}
 	ln, err := lc.Listen(context.Background(), "tcp", config.ListenAddress())
 	if err == nil {

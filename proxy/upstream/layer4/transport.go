@@ -53,7 +53,7 @@ func (t *Transport) dial(ctx context.Context, network, address string, secured *
 		ctx, cancel = context.WithTimeout(ctx, t.DialTimeout)
 		defer cancel()
 	}
-	d := net.Dialer{KeepAlive: t.KeepAlive}
+	d := net.Dialer{KeepAlive: t.KeepAlive, Control: listen.Unpaced}
 	c, err := d.DialContext(ctx, network, address)
 	if err != nil {
 		return nil, dialKind(err).With(err)
