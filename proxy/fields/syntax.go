@@ -2,10 +2,10 @@ package fields
 
 import (
 	"bytes"
-	"encoding/binary"
 	"math"
-	"math/bits"
 	"net/netip"
+
+	"github.com/pergola-mesh/pergola/internal/word"
 )
 
 // What a byte may be part of.
@@ -44,31 +44,14 @@ func Token(text []byte) bool {
 	return len(text) > 0
 }
 
-// Control returns where the first control byte at or behind buf[at] is, or len(buf). It looks at eight
-// bytes at a time.
-func Control(buf []byte, at int) int {
-	const ones, highs = 0x0101010101010101, 0x8080808080808080
-	for ; at+8 <= len(buf); at += 8 {
-		w := binary.LittleEndian.Uint64(buf[at:])
-		low := (w - ones*0x20) & ^w & highs // the top bit of every byte under 0x20
-		del := w ^ ones*0x7f                // 0 where a byte is DEL
-		del = (del - ones) & ^del & highs
-		if low |= del; low != 0 { // a borrow can raise false bits, but only above a true one
-			return at + bits.TrailingZeros64(low)>>3
-		}
-	}
-	for ; at < len(buf); at++ {
-		if c := buf[at]; c < ' ' || c == 0x7f {
-			return at
-		}
-	}
-	return at
-}
-
 // Plain reports whether text has no control bytes other than HTAB. RFC 9110 §5.5.
 func Plain(text []byte) bool {
 	for at := 0; ; at++ {
-		if at = Control(text, at); at == len(text) {
+		marks := word.Controls(word.At(text, at))
+		for ; marks == 0; marks = word.Controls(word.At(text, at)) {
+			at += 8
+		}
+		if at += word.First(marks); at == len(text) { // the zeros behind the end are marked too
 			return true
 		}
 		if text[at] != '\t' {

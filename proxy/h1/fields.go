@@ -1,6 +1,7 @@
 package h1
 
 import (
+	"github.com/pergola-mesh/pergola/internal/word"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
 	"github.com/pergola-mesh/pergola/proxy/fields"
 )
@@ -26,19 +27,16 @@ type framing struct {
 // whose memory is buf, and returns where that ends; -1 when it has not arrived. Fields about the
 // connection and the framing go to f instead. RFC 9112 §5.
 func parseFields(h *exchange.Header, f *framing, buf []byte, at int, lim *fields.Limits) (int, error) {
-	for count := 0; ; count++ {
-		if at+1 < len(buf) && buf[at] == '\r' && buf[at+1] == '\n' {
-			return at + 2, nil
-		}
-		if count == lim.Fields {
-			if at == len(buf) || at+1 == len(buf) && buf[at] == '\r' {
-				return -1, nil // the end may still come
+	count := 0
+	for ; count < lim.Fields && at < len(buf) && buf[at] != '\r'; count++ {
+		id, n := exchange.Spelled(buf, at)
+		colon, underscore := at+n, false
+		if id == 0 {
+			var err error
+			if colon, underscore, err = fieldName(buf, at); err != nil || colon < 0 {
+				return -1, err
 			}
-			return -1, fields.RuleFieldCount
-		}
-		colon, underscore, err := fieldName(buf, at)
-		if err != nil || colon < 0 {
-			return -1, err
+			id = exchange.Identify(buf[at:colon])
 		}
 		from := colon + 1
 		for from < len(buf) && (buf[from] == ' ' || buf[from] == '\t') {
@@ -59,7 +57,6 @@ func parseFields(h *exchange.Header, f *framing, buf []byte, at int, lim *fields
 			at = next
 			continue
 		}
-		id := exchange.Identify(buf[at:colon])
 		if hopByHop&(1<<id) == 0 {
 			h.AddReceived(id, at, colon-at, from, to, next)
 		} else if err := f.take(id, buf[from:to:to]); err != nil {
@@ -67,6 +64,21 @@ func parseFields(h *exchange.Header, f *framing, buf []byte, at int, lim *fields
 		}
 		at = next
 	}
+	return sectionEnd(buf, at, count == lim.Fields)
+}
+
+// sectionEnd returns where a section ends all of whose fields come before buf[at]: behind the empty line;
+// -1 when that has not arrived. Another field in its place is one too many for one that is full.
+func sectionEnd(buf []byte, at int, full bool) (int, error) {
+	switch rest := buf[at:]; {
+	case len(rest) == 0 || len(rest) == 1 && rest[0] == '\r':
+		return -1, nil
+	case rest[0] == '\r' && rest[1] == '\n':
+		return at + 2, nil
+	case full:
+		return -1, fields.RuleFieldCount
+	}
+	return -1, fields.RuleFieldName
 }
 
 // fieldName checks the name that begins at buf[at] and returns where its colon is; -1 when that has not
@@ -89,8 +101,6 @@ func fieldName(buf []byte, at int) (colon int, underscore bool, err error) {
 			return 0, false, ruleBareLF
 		case i == at && (c == ' ' || c == '\t'):
 			return 0, false, ruleObsFold
-		case i == at && c == '\r' && i+1 == len(buf):
-			return -1, false, nil // the beginning of the empty line
 		}
 		return 0, false, fields.RuleFieldName
 	}
@@ -101,12 +111,17 @@ func fieldName(buf []byte, at int) (colon int, underscore bool, err error) {
 // Control bytes other than HTAB are refused. RFC 9110 §5.5.
 func valueEnd(buf []byte, at int) (int, error) {
 	for {
-		i := fields.Control(buf, at)
+		marks := word.Controls(word.At(buf, at)) // the zeros behind the end are marked too
+		if marks == 0 {
+			at += 8
+			continue
+		}
+		i := at + word.First(marks)
 		switch {
+		case i+1 < len(buf) && buf[i] == '\r' && buf[i+1] == '\n':
+			return i, nil
 		case i == len(buf) || buf[i] == '\r' && i+1 == len(buf):
 			return -1, nil
-		case buf[i] == '\r' && buf[i+1] == '\n':
-			return i, nil
 		case buf[i] == '\n':
 			return -1, ruleBareLF
 		case buf[i] != '\t':
