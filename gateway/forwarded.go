@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net/netip"
 	"os"
+	"slices"
 
 	"github.com/pergola-mesh/pergola/config/static"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
@@ -20,8 +21,8 @@ type forwarded struct {
 	noAppend  bool // do not append the peer to X-Forwarded-For
 	scheme    string
 	hostname  string
-	plain     *exchange.Lines // what is the same for every request of the entry point
-	socket    *exchange.Lines // and for every one that asks for a WebSocket
+	plain     *exchange.Lines // what every request of the entry point is given
+	socket    *exchange.Lines // and every one that asks for a WebSocket
 	schemes   bool            // add X-Forwarded-Scheme and X-Scheme too
 	spelled   bool            // names with underscores come this far
 }
@@ -42,20 +43,32 @@ func newForwarded(e *static.EntryPoint, noAppend bool, scheme string) (*forwarde
 	if err != nil {
 		return nil, err
 	}
+	noAppend = noAppend || c.NotAppendXForwardedFor
 	return &forwarded{
-		trusted: trusted, everybody: c.Insecure, noAppend: noAppend || c.NotAppendXForwardedFor, scheme: scheme, hostname: host,
+		trusted: trusted, everybody: c.Insecure, noAppend: noAppend, scheme: scheme, hostname: host,
 		schemes: c.AddXForwardedSchemeHeaders, spelled: underscore(e.HTTP.UnderscoreHeadersStrategy) == fields.AllowUnderscore,
-		plain: sameLines(scheme, host), socket: sameLines(socketSchemes[scheme], host),
+		plain: newLines(scheme, host, noAppend), socket: newLines(socketSchemes[scheme], host, noAppend),
 	}, nil
 }
 
 // socketSchemes are what a scheme is called while a WebSocket is asked for. RFC 6455 §3.
 var socketSchemes = map[string]string{"http": "ws", "https": "wss"}
 
-func sameLines(scheme, host string) *exchange.Lines {
-	return exchange.NewLines(
-		exchange.Field{Name: exchange.XForwardedProto, Value: scheme},
-		exchange.Field{Name: exchange.XForwardedServer, Value: host})
+// newLines has the peer's address, once or twice, the authority and its port for blanks: an address has no control
+// bytes, and the codecs let none through in an authority.
+func newLines(scheme, host string, noAppend bool) *exchange.Lines {
+	said := []exchange.Field{
+		{Name: exchange.XForwardedProto, Value: scheme},
+		{Name: exchange.XForwardedServer, Value: host},
+		{Name: exchange.XForwardedFor, Blank: true},
+		{Name: exchange.XRealIP, Blank: true},
+		{Name: exchange.XForwardedHost, Blank: true},
+		{Name: exchange.XForwardedPort, Blank: true},
+	}
+	if noAppend {
+		said = slices.Delete(said, 2, 3)
+	}
+	return exchange.NewLines(said...)
 }
 
 // proto is what X-Forwarded-Proto says of a request, after the connection.
@@ -100,15 +113,16 @@ func (f *forwarded) apply(x *exchange.Exchange) {
 		h.Set(exchange.XForwardedScheme, proto)
 		h.Set(exchange.XScheme, proto)
 	}
-	h.AddLines(lines)
-	if !f.noAppend {
-		h.Add(exchange.XForwardedFor, x.Conn.PeerText)
+	var text [64]byte // an IPv6 address is longer than what the compiler would make room for
+	peer, host := append(text[:0], x.Conn.PeerText...), x.Request.Host
+	if f.noAppend {
+		h.AddLines(lines, peer, host, port(host, f.scheme))
+	} else {
+		h.AddLines(lines, peer, peer, host, port(host, f.scheme))
 	}
-	h.Add(exchange.XRealIP, x.Conn.PeerText)
-	if len(x.Request.Host) > 0 { // HTTP/1.0 may do without
-		h.AddBytes(exchange.XForwardedHost, x.Request.Host)
+	if len(host) == 0 { // HTTP/1.0 may do without
+		h.Del(exchange.XForwardedHost)
 	}
-	h.AddBytes(exchange.XForwardedPort, port(x.Request.Host, f.scheme))
 }
 
 // spellsForwarded reports whether a field is one of forwardedNames to the many servers that make no difference

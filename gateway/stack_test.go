@@ -79,6 +79,36 @@ func TestForwardedFieldsOfStrangersAreReplaced(t *testing.T) {
 	}
 }
 
+func TestPeerIsNotAppended(t *testing.T) {
+	for _, global := range []bool{true, false} {
+		r := newRig(t, func(e *static.EntryPoint, g *static.Global) {
+			g.NotAppendXForwardedFor, e.ForwardedHeaders.NotAppendXForwardedFor = global, !global
+		})
+		if err := r.stack.Handle(exchangetest.Request("GET", "http://example.com/", "X-Forwarded-For: 6.6.6.6")); err != nil {
+			t.Fatal(err)
+		}
+		if said, there := r.fields["X-Forwarded-For"]; there {
+			t.Errorf("X-Forwarded-For is %q", said)
+		}
+		if r.fields["X-Real-Ip"] != "192.0.2.1" || r.fields["X-Forwarded-Host"] != "example.com" || r.fields["X-Forwarded-Port"] != "80" {
+			t.Errorf("%v", r.fields)
+		}
+	}
+}
+
+func TestForwardedFieldsOfALongAddressAllocateNothing(t *testing.T) {
+	f := newRig(t, nil).stack.forwarded
+	x := exchangetest.Request("GET", "http://example.com/")
+	peer := netip.MustParseAddrPort("[2001:db8:1111:2222:3333:4444:5555:6666]:80")
+	x.Conn = &exchange.Conn{Peer: peer, PeerText: peer.Addr().String()}
+	if n := testing.AllocsPerRun(100, func() { x.Request.Header.Reset(nil); f.apply(x) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+	if said := string(x.Request.Header.Get(exchange.XForwardedFor)); said != x.Conn.PeerText {
+		t.Errorf("X-Forwarded-For is %q", said)
+	}
+}
+
 func TestForwardedFieldsOfTrustedProxies(t *testing.T) {
 	for name, tt := range map[string]struct {
 		fields []string

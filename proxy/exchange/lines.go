@@ -1,5 +1,7 @@
 package exchange
 
+import "slices"
+
 // NameSet is a set of well-known names, to remove them all at the price of one look.
 type NameSet uint64
 
@@ -31,39 +33,78 @@ func (h *Header) DelSet(s NameSet) {
 	h.seen &^= uint64(s)
 }
 
-// Lines are fields made ready to be added together. They do not change.
+// Lines are fields made ready to be added together. They do not change. What a blank says is told when they are.
 type Lines struct {
-	text   []byte
-	fields []field
+	pieces []string // the text before each blank, and what is behind the last
+	size   int      // of all pieces
+	lines  []line
 	seen   uint64
 }
 
-// NewLines makes lines of names and values in turn.
-func NewLines(fields ...Field) *Lines {
-	var h Header
-	for _, f := range fields {
-		h.Add(f.Name, f.Value)
-	}
-	return &Lines{text: h.own, fields: h.fields, seen: h.seen}
+// line is a field in the text without what goes into the blanks.
+type line struct {
+	field
+	blank bool
 }
 
-// Field is a name with a value.
+// NewLines makes lines of fields.
+func NewLines(fields ...Field) *Lines {
+	var h Header
+	l, done := &Lines{}, 0
+	for i, f := range fields {
+		if f.Blank {
+			f.Value = ""
+		}
+		h.Add(f.Name, f.Value)
+		l.lines = append(l.lines, line{h.fields[i], f.Blank})
+		if at := int(h.fields[i].value); f.Blank {
+			l.pieces = append(l.pieces, string(h.own[done:at]))
+			done = at
+		}
+	}
+	l.pieces = append(l.pieces, string(h.own[done:]))
+	l.size, l.seen = len(h.own), h.seen
+	return l
+}
+
+// Field is a name with a value, or with none yet.
 type Field struct {
 	Name  Name
 	Value string
+	Blank bool
 }
 
-// AddLines appends all fields of l. It is cheaper than adding them one by one.
-func (h *Header) AddLines(l *Lines) {
-	at := uint32(len(h.own))
-	h.own = append(h.own, l.text...)
-	for _, f := range l.fields {
-		f.start += at
-		f.value += at
-		f.valueEnd += at
-		f.end += at
-		h.fields = append(h.fields, f)
+// AddLines appends all fields of l, with a value for each blank, in order, which is copied. It is cheaper than
+// adding the fields one by one, not least because, unlike Add, it does not look at the values: they must be
+// known to have no control bytes.
+func (h *Header) AddLines(l *Lines, values ...[]byte) {
+	l.addFields(h, values)
+	size := l.size
+	for _, v := range values {
+		size += len(v)
 	}
-	h.live += len(l.fields)
+	own := slices.Grow(h.own, size)
+	for i, v := range values {
+		own = append(append(own, l.pieces[i]...), v...)
+	}
+	h.own = append(own, l.pieces[len(values)]...)
+}
+
+// addFields writes word by word: a copy of a field that was just written would wait for it.
+func (l *Lines) addFields(h *Header, values [][]byte) {
+	old := len(h.fields)
+	h.fields = slices.Grow(h.fields, len(l.lines))[:old+len(l.lines)]
+	added, moved := h.fields[old:], uint32(len(h.own))
+	for i := range added {
+		f, g := &l.lines[i], &added[i]
+		g.start, g.value = f.start+moved, f.value+moved
+		if f.blank {
+			moved += uint32(len(values[0]))
+			values = values[1:]
+		}
+		g.valueEnd, g.end = f.valueEnd+moved, f.end+moved
+		g.nameLen, g.id, g.own, g.dead = f.nameLen, f.id, true, false
+	}
+	h.live += len(added)
 	h.seen |= l.seen
 }
