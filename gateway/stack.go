@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"bytes"
+
 	"github.com/pergola-mesh/pergola/config/static"
 	"github.com/pergola-mesh/pergola/internal/urlpath"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
@@ -59,7 +61,7 @@ var altSvc = exchange.NewName("Alt-Svc")
 // path brings the path into its normal form, or refuses it.
 func (s *stack) path(r *exchange.Request) error {
 	path, err := urlpath.Normalize(nil, r.Path, s.mode)
-	if err == nil {
+	if err == nil && bytes.IndexByte(path, '%') >= 0 {
 		err = s.encoded.Check(path)
 	}
 	if err != nil {
