@@ -44,13 +44,17 @@ func (e *end) wake(events uint32) {
 	}
 }
 
-// turns is how often a busy direction fills and drains its pipe before it is the others' turn.
-const turns = 4
+// A busy direction moves so many bytes, in so many steps, before it is the others' turn.
+const (
+	turn  = 2 << 20
+	steps = 16
+)
 
 // move passes on what e has sent, as much as is fair, and sees to it that it is called again.
 func (e *end) move() {
+	begun := e.count.Load()
 	more, err := e.step()
-	for again := 1; more && err == nil && again < turns; again++ {
+	for again := 1; more && err == nil && again < steps && e.count.Load()-begun < turn; again++ {
 		more, err = e.step()
 	}
 	if err != nil || e.ended && e.other.ended {
@@ -87,11 +91,11 @@ func (e *end) ask() error {
 	return e.pair.loop.watch(unix.EPOLL_CTL_MOD, e.fd, want)
 }
 
-// step fills, unless something is left from before, and drains. It does not wait. More says that there is
-// more already.
+// step fills, unless something is left from before, and drains. It does not wait. More says that it is
+// worth another: of a flow there mostly is more, and if not, then it is known, and the epoll need not be asked.
 func (e *end) step() (more bool, err error) {
-	if more = e.n > 0; !more {
-		switch more, err = e.fill(); {
+	if e.n == 0 {
+		switch err = e.fill(); {
 		case err == io.EOF:
 			return false, e.end()
 		case err == listen.ErrWouldBlock:
@@ -111,7 +115,10 @@ func (e *end) step() (more bool, err error) {
 		return false, e.other.fault.With(err)
 	}
 	e.drop()
-	return more, nil
+	if !e.splice {
+		e.pair.loop.unsure = true
+	}
+	return e.splice, nil
 }
 
 // end passes the end on.
@@ -127,27 +134,27 @@ func (e *end) end() error {
 	return nil
 }
 
-// fill takes what there is, once. Full says that it was as much as can be taken.
-func (e *end) fill() (full bool, err error) {
+// fill takes what there is, once.
+func (e *end) fill() (err error) {
 	if e.splice {
 		if e.pipe = takePipe(); e.pipe != nil {
 			if e.n, err = e.pipe.fill(e.fd); err != nil {
 				e.drop()
-				return false, err
+				return err
 			}
 			e.splice = e.n >= bulk
-			return e.n >= pipeSize, nil
+			return nil
 		}
 		// no descriptors are left: memory will do
 	}
 	scratch := &e.pair.loop.scratch
 	if e.n, err = listen.ReadNow(uintptr(e.fd), scratch[:]); err != nil {
 		e.n = 0
-		return false, err
+		return err
 	}
 	e.rest = scratch[:e.n]
 	e.splice = e.n >= bulk
-	return false, nil
+	return nil
 }
 
 // drain gives the other end what is on its way.

@@ -27,6 +27,7 @@ type loop struct {
 	turn    []*end // those of them whose turn it is
 	events  [64]unix.EpollEvent
 	awake   [64]*end
+	unsure  bool // some end may have had more than was taken: what comes from now on wakes the loop by itself
 	scratch block
 }
 
@@ -146,6 +147,10 @@ func (l *loop) run() {
 			l.awake[i] = nil
 		}
 		if len(l.busy) == 0 {
+			if !l.unsure && n < len(l.events) {
+				return
+			}
+			l.unsure = false
 			continue
 		}
 		l.turn, l.busy = l.busy, l.turn[:0]
