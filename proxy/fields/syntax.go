@@ -14,6 +14,7 @@ const (
 	IsUnderscore
 	IsUpper
 	isHost
+	aroundHost // what is beside a name: a port's colon, an address's brackets
 )
 
 // Class tells what a byte may be part of. RFC 9110 §5.6.2, RFC 3986 §3.2.2.
@@ -29,6 +30,9 @@ var Class = func() (t [256]uint8) {
 	}
 	for _, c := range []byte("-._~!$&'()*+;=:[]") { // no comma: who makes a list of hosts confuses somebody
 		t[c] |= isHost
+	}
+	for _, c := range []byte(":[]") {
+		t[c] |= aroundHost
 	}
 	t['_'] |= IsUnderscore
 	return
@@ -66,10 +70,13 @@ func ValidHost(h []byte) bool {
 	if len(h) == 0 || len(h) > 300 {
 		return false
 	}
+	seen, all := uint8(0), uint8(isHost)
 	for _, c := range h {
-		if Class[c]&isHost == 0 {
-			return false
-		}
+		seen |= Class[c]
+		all &= Class[c]
+	}
+	if all == 0 || seen&aroundHost == 0 {
+		return all != 0
 	}
 	if h[0] == '[' {
 		i := bytes.IndexByte(h, ']')
@@ -112,15 +119,20 @@ func ParseLength(v []byte) (int64, bool) {
 
 // CheckTarget tells what is wrong with the bytes of a request target; nil when nothing is.
 func CheckTarget(t []byte) *Rule {
-	for _, c := range t {
-		if c <= ' ' || c == 0x7f || c == '#' {
-			if c == '#' {
-				return RuleFragment
-			}
-			return RuleTarget
+	for at := 0; ; at += 8 {
+		w := word.At(t, at)
+		marks := word.Controls(w) | word.Equal(w, ' ') | word.Equal(w, '#')
+		if marks == 0 {
+			continue
 		}
+		switch at += word.First(marks); { // the zeros behind the end are marked too
+		case at == len(t):
+			return nil
+		case t[at] == '#':
+			return RuleFragment
+		}
+		return RuleTarget
 	}
-	return nil
 }
 
 // Bodiless reports whether an answer of this status to this method never has a body. RFC 9110 §6.4.1.

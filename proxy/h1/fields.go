@@ -190,6 +190,14 @@ func (f *framing) take(id exchange.ID, v []byte) error {
 
 // connection reads one Connection field. RFC 9110 §7.6.1.
 func (f *framing) connection(v []byte) error {
+	switch string(v) { // mostly it is one of these alone
+	case "keep-alive":
+		f.keepAlive = true
+		return nil
+	case "close":
+		f.closing = true
+		return nil
+	}
 	named := false
 	for item := range exchange.List(v) {
 		switch {
