@@ -73,6 +73,7 @@ func Observe(x *exchange.Exchange, scopes ...exchange.Scope) {
 	received, sent := uint64(max(r.RequestBytes, 0)), uint64(max(r.ResponseBytes, 0))
 	special := r.Failed || r.Attempts > 1 || x.Conn.TLS != nil
 	turn := meter.Begin(x.Conn.Shard)
+	defer turn.End() // after a panic as well, or a scrape would wait for ever
 	for _, of := range scopes {
 		s, ok := of.(*scope)
 		if !ok {
@@ -105,7 +106,6 @@ func Observe(x *exchange.Exchange, scopes ...exchange.Scope) {
 			}
 		}
 	}
-	turn.End()
 }
 
 // cell is where requests with the labels of key are counted.
