@@ -65,6 +65,27 @@ func TestTheCounterFollowsAClockThatIsSet(t *testing.T) {
 	}
 }
 
+// Two goroutines that find the comparison due at one moment make it one behind the other, and no two readings are
+// without some noise.
+func TestTheCounterIsComparedTwiceAtOnce(t *testing.T) {
+	m := &machine{cycles: 1 << 40, each: 0.4}
+	f := following(m)
+	for range 5 {
+		m.pass(time.Second)
+		first := f.look(m.cycles, int64(m.ns))
+		if second := f.look(m.cycles+500, int64(m.ns)+400); second < first {
+			t.Errorf("from %d to %d", first, second)
+		}
+		if f.rate.Load() == nil {
+			t.Fatal("the counter was given up")
+		}
+		m.pass(time.Second / 2)
+		if off := m.now(f) - int64(m.ns); off > 1000 || off < -1000 {
+			t.Errorf("the clock is off by %d ns", off)
+		}
+	}
+}
+
 func TestACounterIsGivenUp(t *testing.T) {
 	for name, change := range map[string]func(*machine){
 		"faster":  func(m *machine) { m.each *= 1.01 },
@@ -138,6 +159,9 @@ func TestNow(t *testing.T) {
 		})
 	}
 	wg.Wait()
+	if hasCounter() && counter.rate.Load() == nil {
+		t.Error("the counter was not used")
+	}
 }
 
 func BenchmarkNow(b *testing.B) {

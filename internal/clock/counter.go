@@ -8,14 +8,14 @@ import (
 var counter follower
 
 // UseCounter lets Now read the processor's counter, where that can be. The program calls it when it starts; tests whose
-// time is not the machine's do without.
-func UseCounter() {
+// time is not the machine's do without. It is for once: later calls do nothing.
+var UseCounter = sync.OnceFunc(func() {
 	counter.mu.Lock()
 	defer counter.mu.Unlock()
 	if counter.usable = hasCounter(); counter.usable {
 		counter.cycles, counter.ns = compare()
 	}
-}
+})
 
 // follower makes a clock of the processor's counter, which is read in less than half the time that the system's
 // clock takes; a request reads it four times. It is used where the kernel makes its own clock of it, and held
@@ -42,7 +42,7 @@ const (
 	paceBits = 28
 	span     = int64(1e9) // from one comparison to the next, in nanoseconds
 	lasting  = 4          // spans that a rate is good for: cycles times pace must fit into 64 bits
-	watched  = span / 10  // how long the counter is only watched
+	watched  = span / 10  // for how long at least the counter is watched before it is judged
 
 	// strays is how small a part of the time between two comparisons the counter may have left the system's clock
 	// by. The kernel runs its clock faster or slower by 1/2000 at most, to set it.
@@ -63,7 +63,8 @@ func newRate(cycles uint64, ns, lasted int64, took uint64) *rate {
 	return &rate{cycles: cycles, ns: ns, pace: uint64(each * (1 << paceBits)), due: due, until: lasting * due}
 }
 
-// compare reads the counter and the system's clock at one moment, as far as can be.
+// compare reads the counter and the system's clock, one right behind the other: in that order, so that a clock made of
+// the one is ahead of the other by what lies between, and who had the time from the other sees none go back.
 func compare() (uint64, int64) {
 	var c uint64
 	var ns int64
@@ -72,7 +73,7 @@ func compare() (uint64, int64) {
 		before := cycles()
 		now := system()
 		if width := cycles() - before; width < best {
-			best, c, ns = width, before+width/2, now
+			best, c, ns = width, before, now
 		}
 	}
 	return c, ns
@@ -105,7 +106,10 @@ func (f *follower) look(cycles uint64, ns int64) int64 {
 	took, lasted := cycles-f.cycles, ns-f.ns
 	r := f.rate.Load()
 	switch {
-	case r == nil && lasted < watched:
+	case lasted < watched: // too short to tell anything by: another goroutine may have compared a moment ago
+		if r != nil && cycles-r.cycles < r.until {
+			return r.at(cycles - r.cycles)
+		}
 		return ns
 	case r == nil:
 		f.begin(newRate(cycles, ns, lasted, took))
