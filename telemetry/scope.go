@@ -64,7 +64,8 @@ func (s *scope) Name() string { return s.name }
 // Observe counts a finished exchange.
 func (s *scope) Observe(x *exchange.Exchange) { Observe(x, s) }
 
-// Observe counts a finished exchange in each of scopes, of which some may be nil, in one turn.
+// Observe counts a finished exchange in one turn in each of scopes that a Metrics counts by. Others, and nil, are
+// passed over.
 func Observe(x *exchange.Exchange, scopes ...exchange.Scope) {
 	r := &x.Record
 	if r.Uncounted {

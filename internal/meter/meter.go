@@ -2,7 +2,8 @@
 //
 // A writer names a shard and adds to the shard's own cache lines, so that writers on different
 // processors do not wait for each other. Nothing here allocates after it is made, and everything is
-// safe for concurrent use. Single additions are atomic ones to a Block, many at once a Turn at Rows. A sum is not one moment's: additions under way may be in it in part.
+// safe for concurrent use. Single additions are atomic ones to a Block, many at once a Turn at Rows. A sum is
+// not one moment's: additions under way may be in it in part.
 package meter
 
 import (
