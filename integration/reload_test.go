@@ -172,14 +172,14 @@ func TestHangupTellsOfStatic(t *testing.T) {
 			}
 			says("a reload", "# a comment\n"+first, "reloading")
 			says("problems", first+"entrypoint: {}\n", "no other would start")
-			says("a change", first+"ping: {}\nlimits: {maxConnections: 77}\n", "limits.maxConnections")
+			says("a change", first+"ping: {}\nlimits: {maxConnections: 777777777}\n", "limits.maxConnections")
 			said := ""
 			for line := range strings.Lines(g.Log()) {
 				if strings.Contains(line, "read at start only") {
 					said += line
 				}
 			}
-			if strings.Count(said, "\n") != 1 || !strings.Contains(said, "ping") || !strings.Contains(said, row.remedy) || strings.Contains(said, "77") {
+			if strings.Count(said, "\n") != 1 || !strings.Contains(said, "ping") || !strings.Contains(said, row.remedy) || strings.Contains(said, "777777777") {
 				t.Errorf("the log says\n%swant one line with the keys, no value, and %q", said, row.remedy)
 			}
 		})
