@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ocsp"
+
+	"github.com/pergola-mesh/pergola/internal/alarm"
 )
 
 // KeepOptions are what Keep works with.
@@ -41,16 +43,16 @@ func (s *Store) Keep(ctx context.Context, o KeepOptions) {
 		o.Client = http.DefaultClient
 	}
 	k := &keeper{o, s, map[[sha256.Size]byte]*answer{}, map[[sha256.Size]byte]time.Time{}}
-	timer := time.NewTimer(0)
-	defer timer.Stop()
+	again := alarm.New(0, 0)
+	defer again.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-s.changes():
-		case <-timer.C:
+		case <-again.C:
 		}
-		timer.Reset(time.Until(k.look(ctx)))
+		again.Set(time.Until(k.look(ctx)), 0)
 	}
 }
 

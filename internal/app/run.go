@@ -15,6 +15,7 @@ import (
 	"github.com/pergola-mesh/pergola/config/static"
 	"github.com/pergola-mesh/pergola/gateway"
 	"github.com/pergola-mesh/pergola/identity"
+	"github.com/pergola-mesh/pergola/internal/alarm"
 	"github.com/pergola-mesh/pergola/internal/clock"
 	"github.com/pergola-mesh/pergola/internal/handover"
 	"github.com/pergola-mesh/pergola/internal/tidy"
@@ -36,6 +37,7 @@ func run(args, environ []string, stderr io.Writer) int {
 		return report(loaded.Problems, stderr)
 	}
 	clock.UseCounter()
+	alarm.UseKernel()
 	a, err := start(loaded, args, environ)
 	if err != nil {
 		fmt.Fprintln(stderr, "pergola:", err)

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/pergola-mesh/pergola/internal/alarm"
 	"github.com/pergola-mesh/pergola/internal/clock"
 )
 
@@ -19,7 +20,7 @@ type Entry interface {
 	Sweep(now int64)
 }
 
-const shardCount = 16
+const shardCount = 8
 
 // Sweeper holds entries and looks at them while there are any. The zero value is ready.
 type Sweeper struct {
@@ -82,13 +83,13 @@ func (s *Sweeper) Remove(t *Ticket) {
 }
 
 func (s *Sweeper) run(stop chan struct{}) {
-	ticker := time.NewTicker(Period / shardCount)
-	defer ticker.Stop()
+	ticks := alarm.New(Period/shardCount, Period/shardCount)
+	defer ticks.Stop()
 	for i := 0; ; i++ {
 		select {
 		case <-stop:
 			return
-		case <-ticker.C:
+		case <-ticks.C:
 			s.shards[i%shardCount].sweep(clock.Now())
 		}
 	}

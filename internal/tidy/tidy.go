@@ -9,6 +9,8 @@ import (
 	"runtime"
 	"runtime/debug"
 	"time"
+
+	"github.com/pergola-mesh/pergola/internal/alarm"
 )
 
 const (
@@ -29,15 +31,15 @@ const (
 func Run(ctx context.Context) {
 	collect()
 	dropProgram()
-	ticker := time.NewTicker(period)
-	defer ticker.Stop()
+	looks := alarm.New(period, period)
+	defer looks.Stop()
 	w := watch{}
 	for r := newReader(); ; {
 		select {
 		case <-ctx.Done():
 			return
-		case now := <-ticker.C:
-			if w.due(now, r.read()) {
+		case <-looks.C:
+			if now := time.Now(); w.due(now, r.read()) {
 				collect()
 				w.collected(now, time.Now())
 			}
