@@ -60,7 +60,7 @@ func (d *dialer) offering(protocols ...string) dialFunc {
 // dial makes a connection: of a https server a *tls.Conn, whose handshake is over and that
 // listen.NewConn runs fused. A server that answers in plaintext has failed the handshake.
 func (d *dialer) dial(ctx context.Context) (net.Conn, error) {
-	var plain net.Dialer
+	plain := net.Dialer{Control: listen.Unpaced}
 	c, err := plain.DialContext(ctx, "tcp", d.address)
 	if err != nil || d.tls == nil {
 		return c, err
