@@ -1,6 +1,7 @@
 package alarm
 
 import (
+	"math"
 	"os"
 	"sync/atomic"
 	"time"
@@ -52,8 +53,10 @@ func (t *timerfd) Set(first, every time.Duration) {
 	t.often.Store(0 < every && every <= often)
 	var now unix.Timespec
 	unix.ClockGettime(unix.CLOCK_MONOTONIC, &now)
-	at := now.Nano() + int64(first)
-	if every > 0 { // together with others that come as often, so that the process wakes once for all
+	// The kernel refuses a moment before the system's start.
+	at := now.Nano() + min(max(0, int64(first)), math.MaxInt64/2)
+	// Together with others that come as often, so that the process wakes once for all.
+	if every > 0 {
 		at -= at % int64(every)
 	}
 	spec := unix.ItimerSpec{Value: unix.NsecToTimespec(at), Interval: unix.NsecToTimespec(int64(every))}

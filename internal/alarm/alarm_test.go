@@ -1,6 +1,7 @@
 package alarm
 
 import (
+	"math"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -10,8 +11,11 @@ import (
 func tellsAsSet(t *testing.T, a Alarm) {
 	t.Helper()
 	began := time.Now()
-	a.Set(0, 0)
-	<-a.C
+	a.Set(math.MaxInt64, 0)
+	for _, past := range []time.Duration{0, -time.Second, math.MinInt64} {
+		a.Set(past, 0)
+		<-a.C
+	}
 	a.Set(30*time.Millisecond, 0)
 	<-a.C
 	if lasted := time.Since(began); lasted < 30*time.Millisecond {
