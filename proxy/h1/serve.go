@@ -39,7 +39,13 @@ func (c *conn1) serve() {
 	defer c.ended(&done)
 	for {
 		if err := c.io.Loop(c.step); err != nil {
-			if c.progress.phase() == parking && c.ws == nil {
+			ph := c.progress.phase()
+			if ph.told() && (c.io.Ahead() || c.ws != nil && c.ws.r < c.ws.w) {
+				c.enter(idle) // what it was told came after the next request
+				continue
+			}
+			if ph == parking {
+				c.giveBack() // it was told before it waited
 				c.enter(parked)
 				if done = c.io.Park(c); done {
 					return
