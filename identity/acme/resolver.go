@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/pergola-mesh/pergola/identity/acme/storage"
+	"github.com/pergola-mesh/pergola/internal/alarm"
 )
 
 // How often a resolver looks whether its storage has changed: now and then, and often while another
@@ -107,16 +108,16 @@ func (r *resolver) wanted() wants {
 
 // run keeps certificates until ctx ends.
 func (r *resolver) run(ctx context.Context) {
-	timer := time.NewTimer(0)
-	defer timer.Stop()
+	again := alarm.New(0, 0)
+	defer again.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-r.changed:
-		case <-timer.C:
+		case <-again.C:
 		}
-		timer.Reset(r.turn(ctx))
+		again.Set(r.turn(ctx), 0)
 	}
 }
 

@@ -53,16 +53,24 @@ func (t *timerfd) Set(first, every time.Duration) {
 	t.often.Store(0 < every && every <= often)
 	var now unix.Timespec
 	unix.ClockGettime(unix.CLOCK_MONOTONIC, &now)
-	// The kernel refuses a moment before the system's start.
-	at := now.Nano() + min(max(0, int64(first)), math.MaxInt64/2)
-	// Together with others that come as often, so that the process wakes once for all.
-	if every > 0 {
-		at -= at % int64(every)
+	spec := unix.ItimerSpec{
+		Value:    unix.NsecToTimespec(moment(now.Nano(), int64(first), int64(every))),
+		Interval: unix.NsecToTimespec(int64(every)),
 	}
-	spec := unix.ItimerSpec{Value: unix.NsecToTimespec(at), Interval: unix.NsecToTimespec(int64(every))}
 	if c, err := t.file.SyscallConn(); err == nil {
 		c.Control(func(fd uintptr) { unix.TimerfdSettime(int(fd), unix.TFD_TIMER_ABSTIME, &spec, nil) })
 	}
+}
+
+// moment is when an alarm first comes that is set at now, all in nanoseconds since the system's start: none is before
+// that, for the kernel would refuse it. Those that come as often come at one moment, so that the process wakes once for
+// all.
+func moment(now, first, every int64) int64 {
+	at := now + min(max(0, first), math.MaxInt64/2)
+	if every > 0 {
+		at -= at % every
+	}
+	return at
 }
 
 func (t *timerfd) Stop() { t.file.Close() }

@@ -208,6 +208,7 @@ func flood(t *testing.T, beside *rig, rule string, most int, attack func(p *peer
 		}
 	})
 	var all sync.WaitGroup
+	began := time.Now()
 	for range attackers {
 		p := r.greet()
 		all.Go(func() {
@@ -236,6 +237,7 @@ func flood(t *testing.T, beside *rig, rule string, most int, attack func(p *peer
 		})
 	}
 	all.Wait()
+	t.Logf("the last of the attackers was cut %v after it began", time.Since(began))
 	close(stop)
 	watch.Wait()
 	attacked, spared = good.leave(t), other.leave(t)
