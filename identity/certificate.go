@@ -73,10 +73,10 @@ func (c *Certificate) Leaf() *x509.Certificate { return c.leaf }
 // Names are what the certificate is for, in the form in which names are compared. Do not change it.
 func (c *Certificate) Names() []string { return c.names }
 
-// EndsSoon is when the certificate is to be replaced at the latest: 14 days before its end, or when a quarter
-// of its life is left if that is less.
-func (c *Certificate) EndsSoon() time.Time {
-	return c.leaf.NotAfter.Add(-min(14*24*time.Hour, c.leaf.NotAfter.Sub(c.leaf.NotBefore)/4))
+// EndsSoon is when a certificate is to be replaced at the latest: 14 days before its end, or when a quarter of its
+// life is left if that is less.
+func EndsSoon(leaf *x509.Certificate) time.Time {
+	return leaf.NotAfter.Add(-min(14*24*time.Hour, leaf.NotAfter.Sub(leaf.NotBefore)/4))
 }
 
 // Covers reports whether the certificate is for a host, or for exactly this wildcard.

@@ -163,7 +163,10 @@ func (k *keeper) renew(ctx context.Context, a *answer, server string, c *Certifi
 		if c.mustStaple && a.staple == nil {
 			level = slog.LevelError // clients refuse it
 		}
-		log.Log(ctx, level, "No OCSP answer for a certificate", "error", err, "shownUntil", a.until, "next", a.next)
+		if a.staple != nil {
+			log = log.With("shownUntil", a.until)
+		}
+		log.Log(ctx, level, "No OCSP answer for a certificate", "error", err, "next", a.next)
 		return
 	}
 	if a.take(said, staple); said.Status == ocsp.Revoked {
@@ -175,7 +178,7 @@ func (k *keeper) renew(ctx context.Context, a *answer, server string, c *Certifi
 func (k *keeper) warn(id [sha256.Size]byte, c *Certificate) {
 	now := time.Now()
 	left := c.leaf.NotAfter.Sub(now)
-	if now.Before(c.EndsSoon()) {
+	if now.Before(EndsSoon(c.leaf)) {
 		return
 	}
 	if told, ok := k.told[id]; ok && now.Sub(told) < tellAgain {

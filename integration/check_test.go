@@ -3,14 +3,17 @@
 package integration
 
 import (
+	"crypto/x509"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/tools/txtar"
 
 	"github.com/pergola-mesh/pergola/integration/harness"
+	"github.com/pergola-mesh/pergola/internal/certtest"
 )
 
 // TestCheck runs pergola check over configurations with several things wrong at once.
@@ -211,6 +214,43 @@ entryPoints = [
 			}
 			if t.Failed() {
 				t.Logf("the output:\n%s", output)
+			}
+		})
+	}
+}
+
+// TestCheckTellsOfEnds finds what nothing in the files says: that a certificate has ended, or soon will. Neither is
+// an error, for the gateway serves it.
+func TestCheckTellsOfEnds(t *testing.T) {
+	for name, test := range map[string]struct {
+		left time.Duration
+		want string // "": no warning
+	}{
+		"ended": {-time.Hour, "the certificate for old.example, www.old.example ended on "},
+		"ends":  {3 * 24 * time.Hour, "the certificate for old.example, www.old.example ends on "},
+		"good":  {60 * 24 * time.Hour, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			directory, end := t.TempDir(), time.Now().Add(test.left)
+			chain, key := certtest.PEM(certtest.SelfSigned([]string{"old.example", "www.old.example"}, func(c *x509.Certificate) {
+				c.NotBefore, c.NotAfter = end.Add(-90*24*time.Hour), end
+			}))
+			for name, text := range map[string]string{"c.pem": string(chain), "k.pem": string(key), "pergola.yaml": `
+entryPoints: {web: {address: ":0"}}
+providers: {file: {filename: pergola.yaml}}
+tls: {certificates: [{certFile: c.pem, keyFile: k.pem}]}
+`} {
+				if err := os.WriteFile(filepath.Join(directory, name), []byte(text), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			output, code := harness.Command(t, directory, "check", "--configFile=pergola.yaml")
+			want := "warning: " + test.want
+			if test.want != "" {
+				want += end.UTC().Format(time.DateTime) + " UTC"
+			}
+			if code != 0 || strings.Contains(output, want) != (test.want != "") {
+				t.Errorf("exit code %d, want success and %q in the output:\n%s", code, want, output)
 			}
 		})
 	}

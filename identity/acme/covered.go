@@ -17,7 +17,7 @@ type span struct{ from, until time.Time }
 func newCover(certificates []*identity.Certificate) cover {
 	c := cover{}
 	for _, certificate := range certificates {
-		s := span{certificate.Leaf().NotBefore, certificate.EndsSoon()}
+		s := span{certificate.Leaf().NotBefore, identity.EndsSoon(certificate.Leaf())}
 		for _, name := range certificate.Names() {
 			if normal, err := normalName(name); err == nil {
 				c[normal] = append(c[normal], s)

@@ -5,10 +5,14 @@ import (
 	"io"
 	"log/slog"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/pergola-mesh/pergola/config/dynamic"
 	"github.com/pergola-mesh/pergola/config/static"
+	"github.com/pergola-mesh/pergola/identity"
 	"github.com/pergola-mesh/pergola/providers/file"
+	"github.com/pergola-mesh/pergola/proxy/snapshot"
 )
 
 // check validates the whole configuration and lists everything that is wrong with it, and what has no effect.
@@ -28,7 +32,11 @@ func check(args, environ []string, stdout, stderr io.Writer) int {
 	problems := loaded.Problems
 	var objects [3]int
 	if len(problems) == 0 {
-		problems, objects = checkDynamic(loaded.Config)
+		var warnings []string
+		problems, warnings, objects = checkDynamic(loaded.Config)
+		for _, w := range warnings {
+			fmt.Fprintln(stderr, "warning:", w)
+		}
 	} else if f := loaded.Config.Providers.File; f != nil {
 		// Without a static configuration there is nothing to build with; what the files themselves
 		// get wrong can still be told.
@@ -46,10 +54,10 @@ func check(args, environ []string, stdout, stderr io.Writer) int {
 }
 
 // checkDynamic builds what the file provider says, as the gateway would, and throws it away.
-func checkDynamic(c *static.Configuration) (problems []dynamic.Problem, objects [3]int) {
+func checkDynamic(c *static.Configuration) (problems []dynamic.Problem, warnings []string, objects [3]int) {
 	core, err := newCore(c, slog.New(slog.DiscardHandler))
 	if err != nil {
-		return []dynamic.Problem{{Message: err.Error()}}, objects
+		return []dynamic.Problem{{Message: err.Error()}}, nil, objects
 	}
 	if c.Providers.File != nil {
 		_, r := core.builder.Apply(file.Read(*c.Providers.File, slog.New(slog.DiscardHandler)))
@@ -57,8 +65,27 @@ func checkDynamic(c *static.Configuration) (problems []dynamic.Problem, objects 
 	} else {
 		problems = core.first.Problems
 	}
-	view := core.builder.Snapshot().View()
-	return problems, [3]int{len(view.Routers), len(view.Services), len(view.Middlewares)}
+	built := core.builder.Snapshot()
+	snapshot.NewLive(built)
+	view := built.View()
+	return problems, core.ending(time.Now()), [3]int{len(view.Routers), len(view.Services), len(view.Middlewares)}
+}
+
+// ending tells of certificates that have ended or soon will. Those of a resolver are its to renew, and not here yet.
+func (k *core) ending(now time.Time) (warnings []string) {
+	for _, held := range k.identity.Certificates() {
+		names, end := strings.Join(held.Leaf.DNSNames, ", "), held.Leaf.NotAfter.UTC().Format(time.DateTime)
+		if names == "" {
+			names = held.Leaf.Subject.String()
+		}
+		switch {
+		case now.After(held.Leaf.NotAfter):
+			warnings = append(warnings, fmt.Sprintf("the certificate for %s ended on %s UTC: clients refuse it; replace it", names, end))
+		case now.After(identity.EndsSoon(held.Leaf)):
+			warnings = append(warnings, fmt.Sprintf("the certificate for %s ends on %s UTC: replace it before that", names, end))
+		}
+	}
+	return warnings
 }
 
 func report(problems []dynamic.Problem, stderr io.Writer) int {
