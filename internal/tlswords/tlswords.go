@@ -46,10 +46,22 @@ func version(name string) (uint16, error) {
 	return 0, fmt.Errorf("%q is not a version: use VersionTLS10, VersionTLS11, VersionTLS12 or VersionTLS13", name)
 }
 
-// Suites reads the names of cipher suites, which are those of IANA.
+// otherSuites are names beside those that crypto/tls gives its suites: older ones of two, and the signal
+// of a client that falls back, which is none and heard in any case. RFC 7507.
+var otherSuites = map[string]uint16{
+	"TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305":   tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+	"TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305": tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+	"TLS_FALLBACK_SCSV":                      tls.TLS_FALLBACK_SCSV,
+}
+
+// Suites reads the names of cipher suites, which are those of IANA. What it returns is empty only if names is.
 func Suites(names []string) (ids []uint16, err error) {
 	known := append(tls.CipherSuites(), tls.InsecureCipherSuites()...)
 	for _, name := range names {
+		if id, ok := otherSuites[name]; ok {
+			ids = append(ids, id)
+			continue
+		}
 		i := slices.IndexFunc(known, func(s *tls.CipherSuite) bool { return s.Name == name })
 		if i < 0 {
 			return nil, fmt.Errorf("cipherSuites: %q is not a suite that this build knows", name)
@@ -63,7 +75,7 @@ var curves = map[string]tls.CurveID{
 	"CurveP256": tls.CurveP256, "CurveP384": tls.CurveP384, "CurveP521": tls.CurveP521, "X25519": tls.X25519,
 	"X25519MLKEM768": tls.X25519MLKEM768, "SecP256r1MLKEM768": tls.SecP256r1MLKEM768, "SecP384r1MLKEM1024": tls.SecP384r1MLKEM1024,
 	// The older names, from RFC 8446 §4.2.7.
-	"secp256r1": tls.CurveP256, "secp384r1": tls.CurveP384, "secp521r1": tls.CurveP521,
+	"secp256r1": tls.CurveP256, "secp384r1": tls.CurveP384, "secp521r1": tls.CurveP521, "x25519": tls.X25519,
 }
 
 // Curves reads the names of key exchange groups.
