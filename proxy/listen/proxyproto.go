@@ -142,12 +142,15 @@ func parseProxyV2(buf []byte) (h ProxyHeader, size int, err error) {
 	switch {
 	case command > 1:
 		return h, 0, badProxy("unknown command %d", command)
-	case family > 3 || transport > 2:
+	case command == 1 && (family > 3 || transport > 2):
 		return h, 0, badProxy("unknown family %d or transport %d", family, transport)
 	case size > maxProxyV2:
 		return h, 0, badProxy("%d bytes, more than %d", size, maxProxyV2)
 	case len(buf) < size:
 		return h, 0, nil
+	}
+	if command == 0 { // what follows is to be discarded, the family ignored
+		return ProxyHeader{Local: true}, size, nil
 	}
 	h, used, err := proxyV2Addresses(buf[proxyV2Fixed:size], family)
 	if err == nil && family != 0 {
@@ -156,7 +159,7 @@ func parseProxyV2(buf []byte) (h ProxyHeader, size int, err error) {
 	if err != nil {
 		return ProxyHeader{}, 0, err
 	}
-	if h.Local = command == 0; h.Local || transport == 0 {
+	if transport == 0 {
 		h.Source, h.Destination = netip.AddrPort{}, netip.AddrPort{}
 	}
 	return h, size, nil
