@@ -71,6 +71,18 @@ func (b *replay) Close() error {
 	return nil
 }
 
+// hold ends this attempt's reading and reports whether the body can be sent again: it cannot while somebody
+// waits for the client.
+func (b *replay) hold() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.lost || b.reading {
+		return false
+	}
+	b.closed = true
+	return true
+}
+
 func (b *replay) isLost() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()

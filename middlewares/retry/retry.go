@@ -102,7 +102,7 @@ func (h *handler) Handle(x *exchange.Exchange) error {
 			return err
 		}
 		wait := h.pause.before(attempt)
-		if h.timeout > 0 && clock.Now()-begin+int64(wait) >= h.timeout || !h.budget.withdraw() {
+		if h.timeout > 0 && clock.Now()-begin+int64(wait) >= h.timeout || !h.budget.withdraw() || !request.hold() {
 			return err
 		}
 		if err := sleep(x.Life, wait); err != nil {

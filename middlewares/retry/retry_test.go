@@ -229,6 +229,42 @@ func TestBodiesReadByAnotherGoroutine(t *testing.T) {
 	}
 }
 
+// An answer that comes while a body is still on its way is given up for another attempt only if the body can
+// be sent again, which it cannot while somebody waits for the client.
+func TestAnswersBeforeTheBody(t *testing.T) {
+	for _, waits := range []bool{true, false} {
+		inner := &slowBody{waits: waits, arrived: make(chan struct{}), closed: make(chan struct{})}
+		calls := 0
+		h := exchange.HandlerFunc(func(x *exchange.Exchange) error {
+			if calls++; calls == 2 {
+				got, err := exchangetest.ReadAll(nil, x.Request.Body, 100)
+				x.Respond(200, "", got)
+				return err
+			}
+			body, done := x.Request.Body, make(chan struct{})
+			body.Next()
+			if waits {
+				go func() { body.Next(); close(done) }()
+				<-inner.arrived
+			} else {
+				close(done)
+			}
+			x.Response.Status, x.Response.Body = 503, &answer{func() { body.Close(); <-done }}
+			return nil
+		})
+		r := exchangetest.Do(build(t, Config{Attempts: 2, Status: []string{"503"}})(h), exchangetest.Request("PUT", "/", inner))
+		if waits && (calls != 1 || r.Status != 503) || !waits && (calls != 2 || r.Body != "onetwo") {
+			t.Errorf("waits %v: %d calls, %d %q", waits, calls, r.Status, r.Body)
+		}
+	}
+}
+
+// answer is a response body without content.
+type answer struct{ close func() }
+
+func (*answer) Next() ([]byte, error) { return nil, io.EOF }
+func (a *answer) Close() error        { a.close(); return nil }
+
 // slowBody is "one", and then, unless it is closed before, "two".
 type slowBody struct {
 	n       int

@@ -36,6 +36,9 @@ func (s *saved) save(r *exchange.Request, maxBody int64) {
 // replayable reports whether the request can be sent as it was.
 func (s *saved) replayable() bool { return s.body == nil || !s.body.isLost() }
 
+// hold is replayable, and sees to it that it stays so.
+func (s *saved) hold() bool { return s.body == nil || s.body.hold() }
+
 // restore makes the request what it was. Nothing of the last attempt reads its body any more.
 func (s *saved) restore(r *exchange.Request) {
 	s.head.Restore(r)
