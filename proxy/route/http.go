@@ -50,6 +50,7 @@ func httpAtom(name string, args []string) (a *atom, warning string, err error) {
 	case "HostRegexp":
 		if err = checkASCII(last); err == nil {
 			a.kind, a.text, a.hint = hostRegexp, last, hostHint(last)
+			warning = namedBraces(last)
 			a.re, err = compileRegexp(last)
 		}
 	case "Path", "PathPrefix":
@@ -59,7 +60,7 @@ func httpAtom(name string, args []string) (a *atom, warning string, err error) {
 		}
 		a.text, warning, err = parsePath(last)
 	case "PathRegexp":
-		a.kind, a.text, a.hint = pathRegexp, last, pathHint(last)
+		a.kind, a.text, a.hint, warning = pathRegexp, last, pathHint(last), namedBraces(last)
 		a.re, err = compileRegexp(last)
 	case "Header", "HeaderRegexp":
 		a.kind, a.text, a.field = headerExact, last, exchange.NewName(args[0])
@@ -95,6 +96,20 @@ func isToken(s string) bool {
 		}
 	}
 	return true
+}
+
+// braced is a name in braces as rules of Traefik v2 had it, and what Go's syntax has braces behind.
+var braced = regexp.MustCompile(`(\\.)?\{[A-Za-z_]\w*[:}]`)
+
+// namedBraces warns of a named pattern of Traefik v2, such as {sub:[a-z]+}, which is a regular expression
+// of Go's too, for other text.
+func namedBraces(text string) (warning string) {
+	for _, found := range braced.FindAllString(text, -1) {
+		if found[0] == '{' {
+			return found + " stands for itself in a regular expression: write the pattern alone, without braces and name"
+		}
+	}
+	return ""
 }
 
 func compileRegexp(text string) (*regexp.Regexp, error) {

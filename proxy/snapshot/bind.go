@@ -218,8 +218,11 @@ func (at *bonds) policy(host string) *identity.Policy {
 	if text := at.disputes[host]; text != "" {
 		return identity.Refusal("", errors.New(text))
 	}
-	for _, p := range at.hosts[host] {
-		return p
+	var first *node // they agree, but for the reason where all are refused
+	for n := range at.hosts[host] {
+		if first == nil || n.String() < first.String() {
+			first = n
+		}
 	}
-	return nil
+	return at.hosts[host][first]
 }

@@ -25,15 +25,12 @@ func (b *Builder) claimOf(n *node, config *dynamic.TCPRouter, rule *route.Rule) 
 	if asked == nil || !rule.OnlyHosts() {
 		return nil
 	}
-	c := &streamClaim{options: standard, priority: config.Priority, rank: b.rank(n.provider()), rule: rule}
+	c := &streamClaim{options: optionsName(asked.Options, n.provider()), priority: config.Priority, rank: b.rank(n.provider()), rule: rule}
 	if c.priority == 0 {
 		c.priority = rule.Priority()
 	}
-	switch {
-	case asked.Passthrough:
+	if asked.Passthrough {
 		c.options = "passthrough"
-	case asked.Options != "" && asked.Options != standard:
-		c.options = qualify(asked.Options, n.provider())
 	}
 	return c
 }

@@ -174,7 +174,7 @@ func (b *Builder) secure(n *node, config *dynamic.Router, r *router, at int, p *
 	policy, err := b.policy(asked.Options, n.provider())
 	if err != nil {
 		p.fail(exchange.Internal, err)
-		policy = identity.Refusal(asked.Options, fmt.Errorf("%s: %w", n.id, err))
+		policy = identity.Refusal(optionsName(asked.Options, n.provider()), fmt.Errorf("%s: %w", n.id, err))
 	} else if policy.Name() != standard || policy.AsksClients() {
 		p.policy = policy
 	}
@@ -202,16 +202,19 @@ func (b *Builder) secure(n *node, config *dynamic.Router, r *router, at int, p *
 // policy returns the TLS options that a router asks for, or that it has from its entry point: they are its provider's
 // unless they say whose.
 func (b *Builder) policy(name, provider string) (*identity.Policy, error) {
-	if name == "" || name == standard {
-		name = standard
-	} else {
-		name = qualify(name, provider)
-	}
-	o, err := b.need(aTLSOptions, name)
+	o, err := b.need(aTLSOptions, optionsName(name, provider))
 	if err != nil {
 		return nil, err
 	}
 	return o.value.(*identity.Policy), nil
+}
+
+// optionsName is the full name of TLS options as an object of a provider gives it.
+func optionsName(name, provider string) string {
+	if name == "" || name == standard {
+		return standard
+	}
+	return qualify(name, provider)
 }
 
 // want notes the certificates that a router asks a resolver for.
