@@ -91,6 +91,9 @@ func (f *failover) Handle(x *exchange.Exchange) error {
 		return f.fall(x)
 	}
 	t := &tape{body: body, limit: f.maxBody, keepOpen: true}
+	if x.Request.Continue {
+		t.asks = x.Informer
+	}
 	x.Request.Body = t
 	err := f.main.Handler.Handle(x)
 	if !f.insufficient(x, err) || !t.hold() {
@@ -104,6 +107,7 @@ func (f *failover) Handle(x *exchange.Exchange) error {
 		return exchange.ClientAbort.Withf("the request's body ended early")
 	}
 	x.Request.Body = again
+	x.Request.Continue = t.asks != nil && !t.began // else the client has been asked
 	return f.fall(x)
 }
 

@@ -112,6 +112,93 @@ func TestFailoverWhileTheBodyIsSent(t *testing.T) {
 	})
 }
 
+// A client that waits for leave to send the body gets it when a server answered, or failed, without: the
+// fallback is to have the body, and a read is under way that nothing else would end.
+func TestFailoverOfABodyThatIsHeldBack(t *testing.T) {
+	t.Run("answer", func(t *testing.T) { testHeldBack(t, nil) })
+	t.Run("failure", func(t *testing.T) { testHeldBack(t, exchange.UpstreamReset) })
+}
+
+func testHeldBack(t *testing.T, failure error) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		main := exchange.HandlerFunc(func(x *exchange.Exchange) error {
+			body, done := x.Request.Body, make(chan struct{})
+			x.Request.Continue = false // it is for the server to ask
+			go func() { body.Next(); close(done) }()
+			synctest.Wait()
+			stop := func() { body.Close(); <-done }
+			if failure != nil {
+				stop()
+				return failure
+			}
+			x.Response.Status, x.Response.Body = 503, &closer{stop}
+			return nil
+		})
+		fallback := &exchangetest.Backend{}
+		s, err := b.Failover("f@file", Failover{
+			Service: handlerChild("main", main), Fallback: handlerChild("fallback", fallback),
+			Errors: &FailoverErrors{MaxRequestBodyBytes: 7, Status: []string{"502-503"}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		leave := make(leave, 1)
+		body := exchangetest.Pieces("content")
+		body.Before = func(left int) {
+			if left == 0 {
+				return
+			}
+			select {
+			case status := <-leave:
+				if status != 100 {
+					t.Errorf("the client was told %d", status)
+				}
+			case <-time.After(time.Minute):
+				t.Error("the client was never asked for the body")
+			}
+		}
+		x := exchangetest.Request("PUT", "/", body, "Expect: 100-continue")
+		x.Informer = leave
+		if r := exchangetest.Do(s, x); r.Status != 200 || fallback.Received != "content" {
+			t.Errorf("%d %v, the fallback got %q", r.Status, r.Err, fallback.Received)
+		}
+	})
+}
+
+// One that no server has begun to read is still for the fallback to ask for.
+func TestFailoverOfABodyThatNobodyAskedFor(t *testing.T) {
+	b := newBench(t)
+	main := exchange.HandlerFunc(func(x *exchange.Exchange) error {
+		x.Request.Continue = false // a server was to ask
+		x.Respond(503, "", nil)
+		return nil
+	})
+	asked := false
+	fallback := exchange.HandlerFunc(func(x *exchange.Exchange) error {
+		asked = x.Request.Continue
+		x.Respond(200, "", nil)
+		return nil
+	})
+	s, err := b.Failover("f@file", Failover{
+		Service: handlerChild("main", main), Fallback: handlerChild("fallback", fallback),
+		Errors: &FailoverErrors{MaxRequestBodyBytes: 7, Status: []string{"503"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := exchangetest.Request("PUT", "/", exchangetest.Pieces("content"), "Expect: 100-continue")
+	x.Informer = make(leave, 1)
+	if r := exchangetest.Do(s, x); r.Status != 200 || !asked {
+		t.Errorf("%d, asked %v", r.Status, asked)
+	}
+}
+
+// leave passes on what interim responses there are.
+type leave chan int
+
+func (l leave) Inform(status int, _ *exchange.Header) error { l <- status; return nil }
+
 // closer is a response body without content.
 type closer struct{ close func() }
 

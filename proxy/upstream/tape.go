@@ -18,23 +18,28 @@ type tape struct {
 	// keepOpen has Close end the reading of the tape only, for the rest of body to be read by someone
 	// else. A read that waits for the client goes on until that sends more, and is kept.
 	keepOpen bool
+	// asks is how a client that waits for leave to send the body gets it then; nil for one that does not.
+	asks exchange.Informer
 
-	mu     sync.Mutex
-	kept   []byte
-	lost   bool // kept is not all that was read
-	ended  bool
-	closed bool // with keepOpen
-	off    bool // nobody wants kept any more
+	mu      sync.Mutex
+	kept    []byte
+	lost    bool // kept is not all that was read
+	ended   bool
+	began   bool // somebody has begun to read
+	reading bool // somebody waits for the body
+	closed  bool // with keepOpen
+	off     bool // nobody wants kept any more
 }
 
 // Next returns the body's next bytes.
 func (t *tape) Next() ([]byte, error) {
-	if t.isClosed() {
+	if !t.begin() {
 		return nil, io.ErrClosedPipe
 	}
 	p, err := t.body.Next()
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.reading = false
 	switch {
 	case err == io.EOF:
 		t.ended = true
@@ -54,18 +59,26 @@ func (t *tape) Whole() ([]byte, bool) { return exchange.WholeOf(t.body) }
 func (t *tape) Close() error {
 	t.mu.Lock()
 	t.closed = t.keepOpen && !t.off
-	closed := t.closed
+	closed, reading := t.closed, t.reading
 	t.mu.Unlock()
+	if closed && reading && t.asks != nil {
+		return t.asks.Inform(100, nil) // the server did not, and the read must end
+	}
 	if closed {
 		return nil
 	}
 	return t.body.Close()
 }
 
-func (t *tape) isClosed() bool {
+// begin notes that somebody reads; false when nobody may.
+func (t *tape) begin() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.closed
+	if t.closed {
+		return false
+	}
+	t.began, t.reading = true, true
+	return true
 }
 
 // lose forgets what was kept. The mutex is held.
