@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/pergola-mesh/pergola/config/dynamic"
@@ -26,9 +27,25 @@ func (l *Loaded) environment(prefix string, environ []string) *load.Tree {
 		if root, _, _ := strings.Cut(path, "."); !isRoot(root) {
 			continue
 		}
-		l.put(t, path, value, load.Place{Source: "env " + name})
+		l.put(t, indexed(path), value, load.Place{Source: "env " + name})
 	}
 	return t
+}
+
+// indexed puts the number of a list's item into brackets, which names of variables do not have:
+// "domains.0.main" is "domains[0].main".
+func indexed(path string) string {
+	names := strings.Split(path, ".")
+	for i := 1; i < len(names); i++ {
+		if _, err := strconv.ParseUint(names[i], 10, 16); err != nil {
+			continue
+		}
+		at := strings.Join(names[:i], ".")
+		if typ, ok := load.TypeAt(configuration, at); ok && typ.Kind() == reflect.Slice {
+			return indexed(at + "[" + names[i] + "]" + strings.Join(append([]string{""}, names[i+1:]...), "."))
+		}
+	}
+	return path
 }
 
 // isRoot tells whether a name is a key at the root of the configuration.

@@ -94,7 +94,7 @@ What a process starts with: a change takes [a new process](../restart.md). It is
 ` + "`pergola check --print`" + ` shows every effective value and where it came from.
 
 - **File**: the one ` + "`--configFile`" + ` (or ` + "`PERGOLA_CONFIGFILE`" + `) names, or the first of ` + "`/etc/pergola/pergola.*`, `$XDG_CONFIG_HOME/pergola/pergola.*`, `$XDG_CONFIG_HOME/pergola.*`, `./pergola.*`, `./traefik.*`" + ` with .toml, .yaml or .yml.
-- **Environment**: ` + "`PERGOLA_ENTRYPOINTS_WEB_ADDRESS=:80`" + `: the key in capitals, with underscores. ` + "`TRAEFIK_…`" + ` is read too and counts less.
+- **Environment**: ` + "`PERGOLA_ENTRYPOINTS_WEB_ADDRESS=:80`" + `: the key in capitals, with underscores, and for an item of a list its number: ` + "`…_HTTP_TLS_DOMAINS_0_MAIN`" + `. ` + "`TRAEFIK_…`" + ` is read too and counts less.
 - **Flags**: ` + "`--entryPoints.web.address=:80`" + `. Booleans and sections need no value; a list may be repeated or separated by commas.
 
 Keys are those of Traefik v3. They compare without regard to case, and so do the words that some take, such as
