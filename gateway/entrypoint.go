@@ -245,8 +245,12 @@ func (e *EntryPoint) Stop(ctx context.Context) {
 	defer cancel()
 	e.draining.Store(true)
 	if e.each(grace, ender.Drain) != nil || !e.listener.Drained(grace) {
-		e.logger.Warn("connections cut at the end of the grace period", "connections", e.listener.Count(),
-			"graceTimeOut", time.Duration(life.GraceTimeOut))
+		if ctx.Err() != nil {
+			e.logger.Warn("connections cut before the end of the grace period", "connections", e.listener.Count())
+		} else {
+			e.logger.Warn("connections cut at the end of the grace period", "connections", e.listener.Count(),
+				"graceTimeOut", time.Duration(life.GraceTimeOut))
+		}
 		e.killed.Store(true)
 		e.each(ctx, ender.Kill)
 	}

@@ -83,3 +83,50 @@ func TestDrain(t *testing.T) {
 		t.Errorf("exit code %d, want 0", code)
 	}
 }
+
+// TestDrainToldAgain: signals that come at once are one, and cut nothing; a later one does.
+func TestDrainToldAgain(t *testing.T) {
+	for name, later := range map[string]bool{"at once": false, "later": true} {
+		t.Run(name, func(t *testing.T) {
+			backend, begun, finish := slowBackend(t)
+			g := harness.Start(t, strings.Replace(oneBackend, "address: $WEB", `address: $WEB
+    transport: {lifeCycle: {graceTimeOut: 60s}}`, 1), harness.Vars{"BACKEND": backend})
+			g.AwaitStatus("/", 200)
+			conn := harness.Dial(t, g.Web)
+			conn.Send("GET /slow HTTP/1.1\nHost: x\n\n")
+			harness.Within(t, "the slow request at the backend", begun)
+			g.Signal(syscall.SIGTERM)
+			g.Signal(syscall.SIGINT)
+			harness.Eventually(t, "both signals to be heard", func() bool {
+				return strings.Contains(g.Log(), "draining already") || strings.Contains(g.Log(), "stopping at once")
+			})
+			if strings.Contains(g.Log(), "stopping at once") {
+				t.Error("signals that came together ended the drain")
+			}
+			if later {
+				harness.Eventually(t, "another signal to cut what is left", func() bool {
+					if strings.Contains(g.Log(), "stopping at once") {
+						return true
+					}
+					g.Signal(syscall.SIGTERM)
+					return false
+				})
+				if _, err := conn.ReadByte(); err == nil {
+					t.Error("the request that was cut got an answer")
+				}
+				harness.Eventually(t, "the log to tell of it", func() bool {
+					return strings.Contains(g.Log(), "connections cut before the end of the grace period")
+				})
+				close(finish)
+			} else {
+				close(finish)
+				if response, body := conn.Response("GET"); response.StatusCode != 200 || body != "complete" {
+					t.Errorf("the request in flight got %s %q", response.Status, body)
+				}
+			}
+			if code := g.AwaitExit(); code != 0 {
+				t.Errorf("exit code %d, want 0", code)
+			}
+		})
+	}
+}

@@ -255,15 +255,24 @@ func (p *process) wait() int {
 	}
 }
 
+// echo is how long a signal to stop may come once more without meaning more: timeout(1) and others send one to
+// the process and one to its group.
+const echo = time.Second
+
 // stop drains, and cuts short what is left when another signal says so.
 func (p *process) stop() {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
+	began := time.Now()
 	go func() {
 		for {
 			select {
 			case s := <-p.signals:
-				if action(s) == terminate {
+				switch {
+				case action(s) != terminate:
+				case time.Since(began) < echo:
+					p.logs.Info("draining already", "signal", s.String())
+				default:
 					p.logs.Warn("stopping at once", "signal", s.String())
 					cancel()
 					return
