@@ -98,17 +98,54 @@ func (h *handler) Handle(x *exchange.Exchange) error {
 		return err
 	}
 	r := &x.Response
+	if r.Status == 304 {
+		confirm(x)
+		return nil
+	}
 	if !h.suits(r) {
 		return nil
 	}
-	if !r.Header.Contains(exchange.Vary, "Accept-Encoding") && !r.Header.Contains(exchange.Vary, "*") {
-		r.Header.Add(exchange.Vary, "Accept-Encoding")
-	}
+	vary(&r.Header)
 	if c := h.negotiate(&x.Request.Header); c != nil {
 		c.encode(x)
 	}
 	return nil
 }
+
+// vary says that the response was chosen by what the client accepts.
+func vary(h *exchange.Header) {
+	if !h.Contains(exchange.Vary, "Accept-Encoding") && !h.Contains(exchange.Vary, "*") {
+		h.Add(exchange.Vary, "Accept-Encoding")
+	}
+}
+
+// confirm makes a 304 speak of what the client has, if that was compressed here: under a weak tag, which a
+// cache does not find by the server's strong one. RFC 9110 §15.4.5, RFC 9111 §4.3.4.
+func confirm(x *exchange.Exchange) {
+	h := &x.Response.Header
+	tag := h.Get(exchange.ETag)
+	if len(tag) == 0 || isWeak(tag) {
+		return
+	}
+	compressed := false
+	for value := range x.Request.Header.Values(exchange.IfNoneMatch) {
+		for item := range exchange.List(value) {
+			if bytes.Equal(item, tag) {
+				return // that is what it has, too
+			}
+			compressed = compressed || isWeak(item) && bytes.Equal(item[len(weak):], tag)
+		}
+	}
+	if compressed {
+		vary(h)
+		h.SetBytes(exchange.ETag, append([]byte(weak), tag...))
+	}
+}
+
+// weak is how a tag begins of content that is only equivalent. RFC 9110 §8.8.3.
+const weak = "W/"
+
+func isWeak(tag []byte) bool { return bytes.HasPrefix(tag, []byte(weak)) }
 
 // suits reports whether a response gets smaller by compression, and may be. RFC 9110 §7.7, §14.4,
 // RFC 9111 §5.2.2.6.
@@ -161,7 +198,7 @@ func (c *coding) encode(x *exchange.Exchange) {
 	for _, name := range digests {
 		h.Del(name)
 	}
-	if tag := h.Get(exchange.ETag); len(tag) > 0 && !bytes.HasPrefix(tag, []byte("W/")) {
-		h.SetBytes(exchange.ETag, append([]byte("W/"), tag...)) // RFC 9110 §8.8.3.3
+	if tag := h.Get(exchange.ETag); len(tag) > 0 && !isWeak(tag) {
+		h.SetBytes(exchange.ETag, append([]byte(weak), tag...)) // RFC 9110 §8.8.3.3
 	}
 }

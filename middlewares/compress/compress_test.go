@@ -191,6 +191,25 @@ func TestFields(t *testing.T) {
 	}
 }
 
+// A 304 has the tag of what the client was sent, which is a weak one if that was compressed.
+func TestNotModified(t *testing.T) {
+	for _, c := range []struct{ has, tag, want, vary string }{
+		{`W/"a"`, `"a"`, `W/"a"`, "Accept-Encoding"},
+		{`W/"b", W/"a,c"`, `"a,c"`, `W/"a,c"`, "Accept-Encoding"},
+		{`"a"`, `"a"`, `"a"`, ""},
+		{`W/"a", "a"`, `"a"`, `"a"`, ""},
+		{`W/"b"`, `"a"`, `"a"`, ""},
+		{`*`, `"a"`, `"a"`, ""},
+		{`W/"a"`, `W/"a"`, `W/"a"`, ""},
+	} {
+		backend := &exchangetest.Backend{Status: 304, Fields: []string{"Etag: " + c.tag}}
+		r := exchangetest.Do(build(t, Config{})(backend), exchangetest.Request("GET", "/", "Accept-Encoding: gzip", "If-None-Match: "+c.has))
+		if r.Status != 304 || r.Get("Etag") != c.want || r.Get("Vary") != c.vary {
+			t.Errorf("%s: %d, %s", c.has, r.Status, r.Header.AppendTo(nil))
+		}
+	}
+}
+
 // What does not get smaller is sent as it is.
 func TestIncompressible(t *testing.T) {
 	random := make([]byte, 5000)
