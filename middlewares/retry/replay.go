@@ -25,23 +25,12 @@ type replay struct {
 
 // Next returns what is remembered, then what comes.
 func (b *replay) Next() ([]byte, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.closed {
-		return nil, io.ErrClosedPipe
+	if p, known, err := b.remembered(); known {
+		return p, err
 	}
-	if b.next < len(b.recorded) {
-		p := b.recorded[b.next:]
-		b.next = len(b.recorded)
-		return p, nil
-	}
-	if b.err != nil {
-		return nil, b.err
-	}
-	b.began, b.reading = true, true
-	b.mu.Unlock()
 	p, err := b.from.Next()
 	b.mu.Lock()
+	defer b.mu.Unlock()
 	b.reading = false
 	switch {
 	case err != nil:
@@ -55,6 +44,23 @@ func (b *replay) Next() ([]byte, error) {
 		b.next = len(b.recorded)
 	}
 	return p, err
+}
+
+// remembered is what Next returns without the client; else known is false, and the client is being read.
+func (b *replay) remembered() (p []byte, known bool, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case b.closed:
+		return nil, true, io.ErrClosedPipe
+	case b.next < len(b.recorded):
+		p, b.next = b.recorded[b.next:], len(b.recorded)
+		return p, true, nil
+	case b.err != nil:
+		return nil, true, b.err
+	}
+	b.began, b.reading = true, true
+	return nil, false, nil
 }
 
 // Close makes this attempt's reads fail and leaves the body open for another; unless somebody waits

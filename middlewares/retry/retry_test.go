@@ -290,6 +290,25 @@ func (b *slowBody) Next() ([]byte, error) {
 
 func (b *slowBody) Close() error { close(b.closed); return nil }
 
+// A body that panics, as one that a middleware has wrapped may, does so like any other code.
+func TestPanickingBodies(t *testing.T) {
+	body := exchangetest.Pieces("ab")
+	body.Before = func(int) { panic("broken") }
+	h := exchange.HandlerFunc(func(x *exchange.Exchange) (err error) {
+		defer func() {
+			if recover() != "broken" {
+				t.Error("no panic")
+			}
+			err = exchange.UpstreamReset
+		}()
+		x.Request.Body.Next()
+		return nil
+	})
+	if r := exchangetest.Do(build(t, Config{Attempts: 3})(h), exchangetest.Request("PUT", "/", body)); r.Status != 502 {
+		t.Errorf("%d", r.Status)
+	}
+}
+
 // A body that the client broke off cannot be sent again.
 func TestBrokenBodies(t *testing.T) {
 	f := &flaky{failures: 1, err: exchange.UpstreamReset}
