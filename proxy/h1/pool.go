@@ -245,7 +245,9 @@ func (u *upConn) Cancel(error) { u.interrupt() }
 // Sweep is the connection's timer.
 func (u *upConn) Sweep(now int64) {
 	sending, stalled := u.sending.stuck(now)
-	if sending == writing && over(stalled, u.pool.config.SendTimeout) {
+	if sending == writing && u.conn.Taken() {
+		u.sending.since = now
+	} else if sending == writing && over(stalled, u.pool.config.SendTimeout) {
 		u.expired.Store(true)
 		u.interrupt() // who waits for the answer waits in vain
 	}

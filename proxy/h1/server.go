@@ -122,7 +122,9 @@ func (c *conn1) Sweep(now int64) {
 			c.io.Interrupt()
 		}
 	case writing:
-		if over(s.Timeouts.Write) {
+		if c.io.Taken() {
+			c.progress.since = now
+		} else if over(s.Timeouts.Write) {
 			c.expired.Store(true)
 			c.io.InterruptWrite()
 		}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -93,6 +94,39 @@ func TestWriteStall(t *testing.T) {
 	io.WriteString(c, "GET / HTTP/1.1\r\nHost: h\r\n\r\n")
 	waittest.Until(t, "the connection is cut", func() bool { return len(r.records()) == 1 && r.server.Active() == 0 })
 	if rec := r.records(); rec[0].Kind != exchange.ClientTimeout || !rec[0].Failed {
+		t.Errorf("%+v", rec)
+	}
+}
+
+// A client that takes little at a time, but does, is not cut: not even where a write waits for longer than it may
+// take nothing.
+func TestSlowClient(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux tells what a client takes")
+	}
+	r := newRig(t, nil, func(c net.Conn) {
+		readHead(bufio.NewReader(c))
+		io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n")
+		p := make([]byte, 64<<10)
+		for {
+			if _, err := c.Write(p); err != nil {
+				return
+			}
+		}
+	})
+	r.server.Timeouts.Write = 1500 * time.Millisecond
+	c := r.dial()
+	io.WriteString(c, "GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	p := make([]byte, 12<<10)
+	for range 90 {
+		<-tick.C
+		if _, err := io.ReadFull(c, p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if rec := r.records(); len(rec) > 0 {
 		t.Errorf("%+v", rec)
 	}
 }

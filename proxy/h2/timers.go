@@ -32,6 +32,9 @@ const (
 	ackWithin = 10 * time.Second
 )
 
+// took notes that what was written is being taken: who waits for that alone has not been let wait.
+func (t *stall) took(now int64) { t.since = now }
+
 // tell has the goroutine that reads leave its wait. With the lock.
 func (c *downConn) tell(p phase) {
 	c.phase = p
@@ -58,6 +61,12 @@ func (c *downConn) Sweep(now int64) {
 		}
 		return
 	}
+	writing := c.writing.still(c.wrote, now)
+	taken := c.flushing && c.io.Taken()
+	if taken {
+		writing = 0
+		c.writing.took(now)
+	}
 	switch {
 	case s.killed.Load():
 		c.giveUp(exchange.Draining)
@@ -65,7 +74,7 @@ func (c *downConn) Sweep(now int64) {
 	case c.partial != 0 && c.breach == ruleSlowHead && over(since(c.partial), t.Header),
 		c.partial != 0 && c.breach == ruleSlowBody && over(since(c.partial), t.Body):
 		c.expire(c.breach)
-	case c.flushing && over(c.writing.still(c.wrote, now), t.Write):
+	case c.flushing && over(writing, t.Write):
 		c.io.InterruptWrite()
 		c.expire(ruleStalled)
 	case c.unacked != 0 && since(c.unacked) > ackWithin:
@@ -87,15 +96,19 @@ func (c *downConn) Sweep(now int64) {
 	}
 	c.tellUnwanted(now)
 	for _, st := range c.streams {
-		st.sweep(now)
+		st.sweep(now, taken)
 	}
 }
 
-// sweep is a stream's timer. With the lock.
-func (s *downStream) sweep(now int64) {
+// sweep is a stream's timer. taken says that the client takes what the connection has sent it. With the lock.
+func (s *downStream) sweep(now int64, taken bool) {
 	c := s.c
 	t := &c.srv.Timeouts
 	got, sent := s.receiving.still(s.got, now), s.sending.still(s.sent, now)
+	if taken && s.window > 0 && c.window > 0 { // it waits for room alone
+		sent = 0
+		s.sending.took(now)
+	}
 	switch {
 	case s.tunnelled:
 	case s.body.waiting && t.Body > 0 && got > t.Body:

@@ -1,7 +1,9 @@
 package h2
 
 import (
+	"bytes"
 	"context"
+	"io"
 	"runtime"
 	"strings"
 	"testing"
@@ -187,4 +189,33 @@ func TestServerMaxRequests(t *testing.T) {
 	p.until("GOAWAY 2147483647 NO_ERROR")
 	p.until("GOAWAY 3 NO_ERROR")
 	p.until("closed")
+}
+
+// One that takes little at a time, but does, is not cut, nor are its streams.
+func TestServerWaitsForWhoIsSlow(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux tells what a client takes")
+	}
+	r := newRig(t, func(x *exchange.Exchange) error {
+		x.Respond(200, "", make([]byte, 100<<20))
+		return nil
+	}, func(s *Server) { s.Timeouts.Write = 3 * shortly })
+	p := r.greet(frame.Setting{ID: frame.InitialWindowSize, Value: 1 << 30})
+	p.send(frame.AppendWindowUpdate(nil, 0, 1<<30)).send(p.request(1, "GET", true))
+	tick := time.NewTicker(shortly / 10)
+	defer tick.Stop()
+	reset := frame.AppendRSTStream(nil, 1, frame.Cancel)
+	piece := make([]byte, 12<<10)
+	for range 90 {
+		<-tick.C
+		if _, err := io.ReadFull(p.conn, piece); err != nil {
+			t.Fatal(err)
+		}
+		if bytes.Contains(piece, reset) {
+			t.Fatal("the stream was reset")
+		}
+	}
+	if got := strings.Join(r.rules(), " "); got != "" {
+		t.Errorf("refused by %q", got)
+	}
 }

@@ -107,8 +107,8 @@ func TestPoolGivesUpOnATunnel(t *testing.T) {
 	u := (*p.conns.Load())[0]
 	u.mu.Lock()
 	for _, k := range u.streams {
-		k.sweep(clock.Now())
-		k.sweep(clock.Now() + int64(2*limit))
+		k.sweep(clock.Now(), false)
+		k.sweep(clock.Now()+int64(2*limit), false)
 	}
 	u.leave()
 	select {

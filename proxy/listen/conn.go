@@ -46,6 +46,7 @@ type Conn struct {
 	aborted atomic.Bool // Close resets
 	in      bool        // inside Loop, on the fused path
 	watched bool        // the lot's epoll has the descriptor
+	queued  int32       // of Taken: the bytes that waited when it last said so
 }
 
 // NewConn wraps c. ahead, if any, is returned by the first reads. Of a *tls.Conn that was made over a

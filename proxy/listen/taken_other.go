@@ -1,0 +1,5 @@
+//go:build !linux
+
+package listen
+
+func unsent(uintptr) int { return -1 }
