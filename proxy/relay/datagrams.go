@@ -14,8 +14,9 @@ import (
 	"github.com/pergola-mesh/pergola/proxy/listen"
 )
 
-// Datagrams relays the datagrams of an entry point for UDP. What comes from one client address and port is
-// a session, with a socket of its own to one server: what the server answers there goes to the client.
+// Datagrams relays the datagrams of an entry point for UDP. What comes from one client address and port to one
+// address of ours is a session, with a socket of its own to one server: what the server answers there goes to
+// the client, from the address that it has asked.
 type Datagrams struct {
 	// Name is the entry point's.
 	Name string
@@ -40,11 +41,16 @@ type Datagrams struct {
 	killed   atomic.Bool
 	waiting  atomic.Int64 // bytes that wait for servers
 
+	told, v4 bool // of the socket: it tells what address datagrams are for; it is one of IPv4
+
 	mu       sync.Mutex
-	sessions map[netip.AddrPort]*session
+	sessions map[ends]*session
 	clients  map[netip.Addr]int
 	wg       sync.WaitGroup
 }
+
+// ends are the two that datagrams go between.
+type ends struct{ client, local netip.AddrPort }
 
 // maxDatagram is the largest datagram there is, in bytes.
 const maxDatagram = 64 << 10
@@ -56,15 +62,19 @@ var datagrams = sync.Pool{New: func() any { return new(datagram) }}
 // Serve passes on what comes to socket, until StopAccepting.
 func (d *Datagrams) Serve(socket *net.UDPConn) {
 	d.mu.Lock()
-	d.socket, d.sessions, d.clients = socket, map[netip.AddrPort]*session{}, map[netip.Addr]int{}
+	d.socket, d.sessions, d.clients = socket, map[ends]*session{}, map[netip.Addr]int{}
 	if d.draining.Load() {
 		socket.SetReadDeadline(past)
 	}
-	d.mu.Unlock()
 	local := listen.AddrPort(socket.LocalAddr())
+	if local.Addr().IsUnspecified() {
+		d.told, d.v4 = tellLocal(socket)
+	}
+	d.mu.Unlock()
 	buf := new(datagram)
+	control := make([]byte, localRoom)
 	for {
-		n, client, err := socket.ReadFromUDPAddrPort(buf[:])
+		n, told, _, client, err := socket.ReadMsgUDPAddrPort(buf[:], control)
 		switch {
 		case err == nil: // though it may have been told to stop meanwhile: nobody else has read this one
 		case d.draining.Load() || errors.Is(err, net.ErrClosed):
@@ -73,7 +83,13 @@ func (d *Datagrams) Serve(socket *net.UDPConn) {
 			continue
 		}
 		client = netip.AddrPortFrom(client.Addr().Unmap(), client.Port())
-		s, rule := d.find(client, local)
+		at := local
+		if d.told {
+			if a := localOf(control[:told]); a.IsValid() {
+				at = netip.AddrPortFrom(a, local.Port())
+			}
+		}
+		s, rule := d.find(client, at)
 		if rule != "" {
 			d.refuse(rule)
 			continue
@@ -93,7 +109,7 @@ func (d *Datagrams) refuse(rule string) {
 func (d *Datagrams) find(client, local netip.AddrPort) (s *session, rule string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if s = d.sessions[client]; s != nil {
+	if s = d.sessions[ends{client, local}]; s != nil {
 		return s, ""
 	}
 	key := perClient(client.Addr())
@@ -107,7 +123,7 @@ func (d *Datagrams) find(client, local netip.AddrPort) (s *session, rule string)
 		return nil, "max_sessions_per_client"
 	}
 	s = newSession(d, route, client, local)
-	d.sessions[client] = s
+	d.sessions[ends{client, local}] = s
 	d.clients[key]++
 	if d.Sessions != nil {
 		d.Sessions(1)
@@ -120,7 +136,7 @@ func (d *Datagrams) find(client, local netip.AddrPort) (s *session, rule string)
 func (d *Datagrams) forget(s *session) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	delete(d.sessions, s.Stream.Conn.Peer)
+	delete(d.sessions, ends{s.Stream.Conn.Peer, s.Stream.Conn.Local})
 	key := perClient(s.Stream.Conn.Peer.Addr())
 	if d.clients[key]--; d.clients[key] == 0 {
 		delete(d.clients, key)

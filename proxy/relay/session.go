@@ -25,6 +25,7 @@ type session struct {
 	ticket *sweep.Ticket
 	tally  tally
 	far    atomic.Pointer[Far]
+	source []byte // has the kernel send from the address that the client asked; nil when that goes without saying
 
 	mu      sync.Mutex
 	server  net.Conn // nil until there is one
@@ -46,6 +47,9 @@ func newSession(d *Datagrams, r *Route, client, local netip.AddrPort) *session {
 	s.ID, s.Protocol, s.Start = streamIDs.Add(1), "udp", clock.Now()
 	s.Stream.Conn = &exchange.Conn{EntryPoint: d.Name, Peer: client, Local: local, PeerText: client.Addr().String(), Shard: uint32(s.ID)}
 	s.Router, s.Unlogged, s.Uncounted = r.Router, r.Unlogged, r.Uncounted
+	if d.told && !local.Addr().IsUnspecified() {
+		s.source = fromLocal(local.Addr(), d.v4)
+	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.tally.start(s.Start)
 	return s
@@ -157,12 +161,25 @@ func (s *session) down(server net.Conn) error {
 			}
 			return exchange.UpstreamReset.With(err)
 		}
-		_, err = s.owner.socket.WriteToUDPAddrPort(buf[:n], s.Stream.Conn.Peer)
+		err = s.answer(buf[:n])
 		datagrams.Put(buf)
 		if err == nil {
 			s.Sent.Add(int64(n))
 		}
 	}
+}
+
+// answer sends a datagram to the client. Where it cannot come from the address that the client asked, such as that
+// of a broadcast, the network chooses.
+func (s *session) answer(p []byte) error {
+	socket, client := s.owner.socket, s.Stream.Conn.Peer
+	if s.source != nil {
+		if _, _, err := socket.WriteMsgUDPAddrPort(p, s.source, client); err == nil {
+			return nil
+		}
+	}
+	_, err := socket.WriteToUDPAddrPort(p, client)
+	return err
 }
 
 // cut ends the session, from any goroutine.

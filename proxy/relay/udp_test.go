@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/binary"
 	"net"
+	"net/netip"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -69,7 +71,12 @@ type udpEdge struct {
 
 func newUDPEdge(t *testing.T, change func(*relay.Datagrams)) *udpEdge {
 	t.Helper()
-	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
+	return newUDPEdgeAt(t, "udp", "127.0.0.1:0", change)
+}
+
+func newUDPEdgeAt(t *testing.T, network, address string, change func(*relay.Datagrams)) *udpEdge {
+	t.Helper()
+	pc, err := net.ListenPacket(network, address)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,6 +125,46 @@ func ask(t *testing.T, c net.Conn, question string) uint16 {
 		t.Fatalf("%q is answered %q, %v", question, buf[:n], err)
 	}
 	return binary.BigEndian.Uint16(buf[n-2:])
+}
+
+// Where an entry point listens on all addresses of the system, an answer comes from the one that was asked. One
+// socket of a client may ask two.
+func TestUDPAnswersFromWhereItWasAsked(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("other systems do not tell")
+	}
+	service := &udpBackend{}
+	service.address.Store(names(t))
+	for network, hosts := range map[string][]string{"udp4": {"127.0.0.1", "127.0.0.2"}, "udp": {"127.0.0.1", "127.0.0.2", "::1"}} {
+		e := newUDPEdgeAt(t, network, ":0", nil)
+		e.route.Store(&relay.Route{Service: service})
+		port := e.socket.LocalAddr().(*net.UDPAddr).AddrPort().Port()
+		loose, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer loose.Close()
+		loose.SetDeadline(time.Now().Add(10 * time.Second))
+		for _, host := range hosts {
+			to := netip.AddrPortFrom(netip.MustParseAddr(host), port)
+			c, err := net.Dial("udp", to.String())
+			if err != nil {
+				t.Logf("%s: %v", host, err) // there is no IPv6
+				continue
+			}
+			c.SetDeadline(time.Now().Add(10 * time.Second))
+			ask(t, c, "one")
+			ask(t, c, "two")
+			c.Close()
+			if to.Addr().Is6() {
+				continue
+			}
+			loose.WriteToUDPAddrPort([]byte("three"), to)
+			if _, from, err := loose.ReadFromUDPAddrPort(make([]byte, 100)); err != nil || from != to {
+				t.Errorf("%v is asked, %v answers: %v", to, from, err)
+			}
+		}
+	}
 }
 
 func TestUDPSessions(t *testing.T) {
