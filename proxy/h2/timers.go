@@ -8,14 +8,15 @@ import (
 	"github.com/pergola-mesh/pergola/proxy/h2/frame"
 )
 
-// stall finds out for how long a count has not changed.
+// stall finds out for how long a count has not changed, and nothing else that moved was seen. It is asked while
+// something waits, not before: the time of silence does not count.
 type stall struct {
 	seen  uint32
 	since int64
 }
 
-func (t *stall) still(count uint32, now int64) time.Duration {
-	if t.since == 0 || t.seen != count {
+func (t *stall) still(count uint32, moved bool, now int64) time.Duration {
+	if t.since == 0 || t.seen != count || moved {
 		t.seen, t.since = count, now
 	}
 	return time.Duration(now - t.since)
@@ -31,9 +32,6 @@ const (
 	// them. RFC 9113 §6.5.3.
 	ackWithin = 10 * time.Second
 )
-
-// took notes that what was written is being taken: who waits for that alone has not been let wait.
-func (t *stall) took(now int64) { t.since = now }
 
 // tell has the goroutine that reads leave its wait. With the lock.
 func (c *downConn) tell(p phase) {
@@ -61,12 +59,7 @@ func (c *downConn) Sweep(now int64) {
 		}
 		return
 	}
-	writing := c.writing.still(c.wrote, now)
 	taken := c.flushing && c.io.Taken()
-	if taken {
-		writing = 0
-		c.writing.took(now)
-	}
 	switch {
 	case s.killed.Load():
 		c.giveUp(exchange.Draining)
@@ -74,7 +67,7 @@ func (c *downConn) Sweep(now int64) {
 	case c.partial != 0 && c.breach == ruleSlowHead && over(since(c.partial), t.Header),
 		c.partial != 0 && c.breach == ruleSlowBody && over(since(c.partial), t.Body):
 		c.expire(c.breach)
-	case c.flushing && over(writing, t.Write):
+	case c.flushing && over(c.writing.still(c.wrote, taken, now), t.Write):
 		c.io.InterruptWrite()
 		c.expire(ruleStalled)
 	case c.unacked != 0 && since(c.unacked) > ackWithin:
@@ -104,11 +97,8 @@ func (c *downConn) Sweep(now int64) {
 func (s *downStream) sweep(now int64, taken bool) {
 	c := s.c
 	t := &c.srv.Timeouts
-	got, sent := s.receiving.still(s.got, now), s.sending.still(s.sent, now)
-	if taken && s.window > 0 && c.window > 0 { // it waits for room alone
-		sent = 0
-		s.sending.took(now)
-	}
+	got := s.receiving.still(s.got, false, now)
+	sent := s.sending.still(s.sent, taken && s.window > 0 && c.window > 0, now) // with windows it waits for room alone
 	switch {
 	case s.tunnelled:
 	case s.body.waiting && t.Body > 0 && got > t.Body:

@@ -9,10 +9,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pergola-mesh/pergola/internal/clock"
+	"github.com/pergola-mesh/pergola/internal/nettest"
 	"github.com/pergola-mesh/pergola/internal/sweep"
 	"github.com/pergola-mesh/pergola/internal/waittest"
 	"github.com/pergola-mesh/pergola/proxy/exchange"
 	"github.com/pergola-mesh/pergola/proxy/h2/frame"
+	"github.com/pergola-mesh/pergola/proxy/listen"
 )
 
 // shortly is longer than a loaded machine takes between two lines of a test.
@@ -217,5 +220,44 @@ func TestServerWaitsForWhoIsSlow(t *testing.T) {
 	}
 	if got := strings.Join(r.rules(), " "); got != "" {
 		t.Errorf("refused by %q", got)
+	}
+}
+
+// The time in which there was nothing to write is none in which nothing was taken.
+func TestSilenceIsNoStall(t *testing.T) {
+	const limit = time.Second
+	near, _ := nettest.Pair(t)
+	now := clock.Now()
+	later, end := now+int64(time.Hour), now+int64(time.Hour+2*limit)
+	c := &downConn{srv: &Server{}, io: listen.NewConn(near, nil), working: 1, since: now, began: now}
+	c.srv.Timeouts.Write = limit
+	c.Sweep(now)
+	c.Sweep(later)
+	c.flushing = true
+	if c.Sweep(later); c.phase == ending {
+		t.Error("a client that was sent nothing for long is cut when it is")
+	}
+	if c.Sweep(end); c.phase != ending {
+		t.Error("a client that takes nothing is not cut")
+	}
+	u := &upConn{pool: &Pool{config: PoolConfig{SendTimeout: limit}}, io: listen.NewConn(near, nil), streams: map[uint32]*call{}}
+	u.read.Store(now)
+	u.load.Store(1)
+	k := &call{pool: u.pool, u: u, id: 1, head: true, room: make(chan struct{}, 1)}
+	u.streams[1] = k
+	u.Sweep(now)
+	u.Sweep(later)
+	go k.send([]byte("late"), true) // there is no window
+	waittest.Until(t, "it waits", func() bool {
+		u.mu.Lock()
+		defer u.mu.Unlock()
+		return k.blocked
+	})
+	u.flushing = true
+	if u.Sweep(later); u.over != nil || u.streams[1] == nil {
+		t.Error("a server that was sent nothing for long is given up on when it is")
+	}
+	if u.Sweep(end); u.over == nil {
+		t.Error("a server that takes nothing is not given up on")
 	}
 }

@@ -7,6 +7,7 @@ import "github.com/pergola-mesh/pergola/proxy/h2/frame"
 func (k *call) send(piece []byte, last bool) bool {
 	u := k.u
 	u.mu.Lock()
+	k.put++ // the time in which there was nothing to send is none in which the server took nothing
 	for {
 		if k.stopped || u.over != nil {
 			u.mu.Unlock()

@@ -31,21 +31,16 @@ func (u *upConn) Sweep(now int64) {
 	c := &u.pool.config
 	u.mu.Lock()
 	if u.over != nil {
-		if u.flushing && u.writing.still(u.wrote, now) > time.Second {
+		if u.flushing && u.writing.still(u.wrote, false, now) > time.Second {
 			u.io.InterruptWrite()
 		}
 		u.mu.Unlock()
 		return
 	}
 	quiet := time.Duration(now - u.read.Load())
-	writing := u.writing.still(u.wrote, now)
 	taken := u.flushing && u.io.Taken()
-	if taken {
-		writing = 0
-		u.writing.took(now)
-	}
 	switch {
-	case u.flushing && beyond(writing, c.SendTimeout):
+	case u.flushing && beyond(u.writing.still(u.wrote, taken, now), c.SendTimeout):
 		u.io.InterruptWrite()
 		u.end(exchange.UpstreamTimeout.Withf("the server did not take anything for %v", c.SendTimeout))
 		return
@@ -83,11 +78,9 @@ func (u *upConn) Sweep(now int64) {
 // sweep is a stream's timer. taken says that the server takes what the connection has sent it. With the lock.
 func (k *call) sweep(now int64, taken bool) {
 	c := &k.pool.config
-	received, sent := k.receiving.still(k.got, now), k.sending.still(k.put, now)
-	if taken && k.blocked && k.window > 0 && k.u.window > 0 { // it waits for room alone
-		sent = 0
-		k.sending.took(now)
-	}
+	received := k.receiving.still(k.got, false, now)
+	room := k.blocked && k.window > 0 && k.u.window > 0 // it waits for room alone
+	sent := k.sending.still(k.put, taken && room, now)
 	switch {
 	case k.tunnelled:
 	case (k.sent || k.changes) && !k.head && beyond(received, c.HeadTimeout) && beyond(sent, c.HeadTimeout):
