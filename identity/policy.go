@@ -136,6 +136,9 @@ func protocols(names []string) ([]string, error) {
 // Refusal is a policy under which every handshake fails, with the reason in Session.Err.
 func Refusal(name string, err error) *Policy { return &Policy{name: name, err: err} }
 
+// Refuses reports whether p is a Refusal.
+func (p *Policy) Refuses() bool { return p.err != nil }
+
 // Name is the name of the options, such as "strict@file" or "default".
 func (p *Policy) Name() string { return p.name }
 

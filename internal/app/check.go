@@ -65,9 +65,7 @@ func checkDynamic(c *static.Configuration) (problems []dynamic.Problem, warnings
 	} else {
 		problems = core.first.Problems
 	}
-	built := core.builder.Snapshot()
-	snapshot.NewLive(built)
-	view := built.View()
+	view := snapshot.NewLive(core.builder.Snapshot()).Snapshot().View() // in force, its certificates are among those of core
 	return problems, core.ending(time.Now()), [3]int{len(view.Routers), len(view.Services), len(view.Middlewares)}
 }
 

@@ -138,7 +138,7 @@ func confirm(x *exchange.Exchange) {
 	}
 	if compressed {
 		vary(h)
-		h.SetBytes(exchange.ETag, append([]byte(weak), tag...))
+		weaken(h, tag)
 	}
 }
 
@@ -146,6 +146,9 @@ func confirm(x *exchange.Exchange) {
 const weak = "W/"
 
 func isWeak(tag []byte) bool { return bytes.HasPrefix(tag, []byte(weak)) }
+
+// weaken replaces a strong tag: the content is no longer that of the server, byte by byte.
+func weaken(h *exchange.Header, tag []byte) { h.SetBytes(exchange.ETag, append([]byte(weak), tag...)) }
 
 // suits reports whether a response gets smaller by compression, and may be. RFC 9110 §7.7, §14.4,
 // RFC 9111 §5.2.2.6.
@@ -199,6 +202,6 @@ func (c *coding) encode(x *exchange.Exchange) {
 		h.Del(name)
 	}
 	if tag := h.Get(exchange.ETag); len(tag) > 0 && !isWeak(tag) {
-		h.SetBytes(exchange.ETag, append([]byte(weak), tag...)) // RFC 9110 §8.8.3.3
+		weaken(h, tag) // RFC 9110 §8.8.3.3
 	}
 }

@@ -76,18 +76,21 @@ func TestTimeouts(t *testing.T) {
 	}
 }
 
+// long answers a request with more than any socket holds.
+func long(c net.Conn) {
+	readHead(bufio.NewReader(c))
+	io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n")
+	p := make([]byte, 64<<10)
+	for {
+		if _, err := c.Write(p); err != nil {
+			return
+		}
+	}
+}
+
 // A client that takes nothing is cut.
 func TestWriteStall(t *testing.T) {
-	r := newRig(t, nil, func(c net.Conn) {
-		readHead(bufio.NewReader(c))
-		io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n")
-		p := make([]byte, 64<<10)
-		for {
-			if _, err := c.Write(p); err != nil {
-				return
-			}
-		}
-	})
+	r := newRig(t, nil, long)
 	r.server.Timeouts.Write = 200 * time.Millisecond
 	c := r.dial()
 	c.SetReadBuffer(4096)
@@ -104,16 +107,7 @@ func TestSlowClient(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("only Linux tells what a client takes")
 	}
-	r := newRig(t, nil, func(c net.Conn) {
-		readHead(bufio.NewReader(c))
-		io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n")
-		p := make([]byte, 64<<10)
-		for {
-			if _, err := c.Write(p); err != nil {
-				return
-			}
-		}
-	})
+	r := newRig(t, nil, long)
 	r.server.Timeouts.Write = 1500 * time.Millisecond
 	c := r.dial()
 	io.WriteString(c, "GET / HTTP/1.1\r\nHost: h\r\n\r\n")

@@ -218,9 +218,12 @@ func (at *bonds) policy(host string) *identity.Policy {
 	if text := at.disputes[host]; text != "" {
 		return identity.Refusal("", errors.New(text))
 	}
-	var first *node // they agree, but for the reason where all are refused
-	for n := range at.hosts[host] {
-		if first == nil || n.String() < first.String() {
+	var first *node
+	for n, p := range at.hosts[host] {
+		if !p.Refuses() {
+			return p // they agree
+		}
+		if first == nil || n.String() < first.String() { // each for a reason of its own
 			first = n
 		}
 	}
